@@ -1,0 +1,18 @@
+//! The kinds of checks, one file each, and the table of them.
+
+mod runtime;
+
+use crate::check::Kind;
+
+/// Every kind that a configuration can name, in the order of the alphabet.
+pub const KINDS: &[Kind] = &[runtime::KIND];
+
+/// The kind of checks that a program registers in its own code.
+pub const CODE: Kind = Kind {
+    name: "code",
+    remote: true,
+    reasons: crate::outcome::Reason::ALL,
+    phases: &[],
+    readings: &[],
+    configuration: None,
+};

@@ -1,0 +1,3 @@
+//! The `health-exporter` program.
+
+fn main() {}
