@@ -7,6 +7,7 @@ use crate::{
     name::Name,
     outcome::Phase,
     reading::ReadingDef,
+    units::{Period, Ratio},
 };
 
 /// How much a check counts in the health of its groups and of the whole.
@@ -76,6 +77,43 @@ impl Policy {
     /// The default number of better runs that make the state better.
     pub const SUCCESS_THRESHOLD: u32 = 1;
 
+    /// The shortest interval that is allowed.
+    pub const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+
+    /// What is wrong with these settings: the key, and what was expected.
+    pub fn faults(&self) -> Vec<(&'static str, String)> {
+        let shown = Period;
+        let mut faults = Vec::new();
+        if self.interval < Self::SHORTEST_INTERVAL {
+            let shortest = shown(Self::SHORTEST_INTERVAL);
+            let message = format!("expected at least {shortest}, found {}", shown(self.interval));
+            faults.push(("interval", message));
+        }
+        if self.timeout > self.interval {
+            let (interval, timeout) = (shown(self.interval), shown(self.timeout));
+            let message = format!("expected at most the interval of {interval}, found {timeout}");
+            faults.push(("timeout", message));
+        }
+        for (key, period) in [("timeout", self.timeout), ("retry_interval", self.retry_interval)] {
+            if period.is_zero() {
+                faults.push((key, "expected more than 0s".to_owned()));
+            }
+        }
+        for (key, threshold) in [
+            ("failure_threshold", self.failure_threshold),
+            ("success_threshold", self.success_threshold),
+        ] {
+            if threshold == 0 {
+                faults.push((key, "expected 1 or more, found 0".to_owned()));
+            }
+        }
+        if let Some(slo) = self.slo.filter(|slo| !(*slo > 0.0 && *slo < 1.0)) {
+            let message = format!("expected more than 0% and less than 100%, found {}", Ratio(slo));
+            faults.push(("slo", message));
+        }
+        faults
+    }
+
     /// Without a completed run for this long, what we know is stale.
     pub fn stale_after(&self) -> Duration {
         (3 * self.interval + self.timeout).max(Duration::from_secs(30))
@@ -120,11 +158,16 @@ pub struct Spec {
     pub host: Option<String>,
     /// When it runs and when what it found counts.
     pub policy: Policy,
+    /// Upper bounds of the histogram of durations, in seconds and rising.
+    pub duration_bounds: Arc<[f64]>,
     /// Families that the check defines itself.
     pub readings: Vec<ReadingDef>,
 }
 
 impl Spec {
+    /// The default bounds of the histogram of durations, in seconds.
+    pub const DURATION_BOUNDS: [f64; 8] = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 5.0];
+
     /// A check with defaults for everything that is not said.
     pub fn new(name: Name, kind: &'static Kind) -> Self {
         Self {
@@ -138,6 +181,7 @@ impl Spec {
             target: String::new(),
             host: None,
             policy: Policy { quorum: kind.remote.then_some(DEFAULT_QUORUM), ..Policy::default() },
+            duration_bounds: Self::DURATION_BOUNDS.into(),
             readings: Vec::new(),
         }
     }

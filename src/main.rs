@@ -1,3 +1,5 @@
 //! The `health-exporter` program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    health_exporter::cli::run()
+}

@@ -8,7 +8,7 @@ mod parse;
 
 use std::{fmt, sync::Arc};
 
-pub use decode::decode;
+pub use decode::{decode, fields, unknown_key};
 pub use parse::parse;
 
 /// Where a node begins: file, line and column, both counted from 1.

@@ -1,0 +1,17 @@
+.PHONY: help test test-deps lint
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+test: test-deps lint ## Everything that must pass before a change lands
+	cargo test --locked --doc
+	HEALTH_EXPORTER_REQUIRE_SERVERS=1 cargo test --locked --all-targets
+
+test-deps: ## Install the servers and tools the tests need (Debian packages)
+	@scripts/install-test-dependencies
+
+lint: ## Formatting, clippy, documentation and the TLS stack
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+	scripts/check-tls-stack

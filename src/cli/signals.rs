@@ -1,0 +1,46 @@
+//! What the signals of the system mean to us.
+
+use std::io;
+
+use crate::app::Shutdown;
+
+/// Watches for signals: SIGTERM drains, SIGINT or a second signal ends without delay.
+#[cfg(unix)]
+pub(super) fn shutdown() -> io::Result<Shutdown> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let shutdown = Shutdown::default();
+    let told = shutdown.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {
+                    if told.drain.is_cancelled() {
+                        told.hurry.cancel();
+                    }
+                    told.drain.cancel();
+                }
+                _ = interrupt.recv() => {
+                    told.drain.cancel();
+                    told.hurry.cancel();
+                }
+            }
+        }
+    });
+    Ok(shutdown)
+}
+
+/// Watches for Ctrl-C.
+#[cfg(not(unix))]
+pub(super) fn shutdown() -> io::Result<Shutdown> {
+    let shutdown = Shutdown::default();
+    let told = shutdown.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            told.drain.cancel();
+            told.hurry.cancel();
+        }
+    });
+    Ok(shutdown)
+}
