@@ -5,6 +5,8 @@ mod journal;
 mod permits;
 mod run;
 mod scheduler;
+#[cfg(test)]
+mod tests;
 
 use std::{
     io,
