@@ -46,7 +46,7 @@ fn find_program(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
     found
 }
 
-fn report_missing(program: &str) {
+pub(crate) fn report_missing(program: &str) {
     assert!(
         std::env::var_os(REQUIRE_SERVERS).is_none(),
         "{program} is not installed; `make test-deps` installs what the tests need"
