@@ -142,6 +142,23 @@ impl fmt::Display for ByteSize {
     }
 }
 
+impl ByteSize {
+    /// The size for people, with at most one decimal: `1.5GiB`.
+    pub fn rounded(self) -> String {
+        let unit = BYTE_UNITS[..4].iter().rev().find(|(_, factor)| self.0 >= *factor);
+        match unit {
+            // Tenths are cut rather than rounded, so that 1,023.99 MiB never reads 1024MiB.
+            Some((unit, factor)) => match u128::from(self.0) * 10 / u128::from(*factor) {
+                tenths if tenths < 1_000 && tenths % 10 != 0 => {
+                    format!("{}.{}{unit}", tenths / 10, tenths % 10)
+                }
+                tenths => format!("{}{unit}", tenths / 10),
+            },
+            None => format!("{}B", self.0),
+        }
+    }
+}
+
 /// Deserializes a quantity from any scalar through its [`FromStr`].
 macro_rules! quantity {
     ($type:ty, $schema:tt) => {
@@ -289,6 +306,16 @@ mod tests {
         assert_eq!("10 kB".parse::<ByteSize>(), Ok(ByteSize(10_000)));
         assert_eq!(ByteSize(1_048_576).to_string(), "1MiB");
         assert!("1XB".parse::<ByteSize>().is_err());
+    }
+
+    #[test]
+    fn sizes_for_people_have_at_most_one_decimal() {
+        let shown = |bytes| ByteSize(bytes).rounded();
+        assert_eq!(shown(1_023), "1023B");
+        assert_eq!(shown(1_610_612_736), "1.5GiB");
+        assert_eq!(shown(2 << 30), "2GiB");
+        assert_eq!(shown((1 << 30) - 1), "1023MiB");
+        assert_eq!(shown(u64::MAX), "16777215TiB");
     }
 
     #[test]
