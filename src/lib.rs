@@ -11,6 +11,7 @@ pub mod hash;
 pub mod job;
 pub mod lag;
 pub mod metrics;
+pub mod mountinfo;
 pub mod name;
 pub mod node;
 pub mod outcome;
