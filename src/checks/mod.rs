@@ -1,11 +1,12 @@
 //! The kinds of checks, one file each, and the table of them.
 
+mod disk;
 mod runtime;
 
 use crate::check::Kind;
 
 /// Every kind that a configuration can name, in the order of the alphabet.
-pub const KINDS: &[Kind] = &[runtime::KIND];
+pub const KINDS: &[Kind] = &[disk::KIND, runtime::KIND];
 
 /// The kind of checks that a program registers in its own code.
 pub const CODE: Kind = Kind {

@@ -1,0 +1,177 @@
+//! `disk`: how full the file systems are, and whether they still answer and can be written.
+
+mod mounts;
+mod params;
+mod pattern;
+mod questions;
+mod readings;
+#[cfg(test)]
+mod tests;
+mod usage;
+mod verdict;
+
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(target_os = "linux")]
+mod linux;
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use schemars::{Schema, SchemaGenerator};
+use tokio::time::Instant;
+
+#[cfg(not(target_os = "linux"))]
+use self::elsewhere::Machine;
+#[cfg(target_os = "linux")]
+use self::linux::Machine;
+use self::{
+    mounts::is_network,
+    params::DiskParams,
+    questions::{Questions, Unanswered},
+    usage::FileSystems,
+    verdict::{Answer, Look},
+};
+use crate::{
+    check::{Built, Check, Kind, KindConfiguration, Params, ProbeContext, Shared, built},
+    mountinfo::Mount,
+    outcome::{Failure, Reason, Verdict},
+};
+
+/// The row of the table of kinds.
+pub(super) const KIND: Kind = Kind {
+    name: "disk",
+    remote: false,
+    reasons: &[
+        Reason::Timeout,
+        Reason::Assertion,
+        Reason::Threshold,
+        Reason::Auth,
+        Reason::Config,
+        Reason::Internal,
+    ],
+    phases: &[],
+    readings: readings::ALL,
+    configuration: Some(KindConfiguration { schema, build }),
+};
+
+/// The share of a run that is spent on waiting for answers, so that what did answer is reported
+/// before the deadline ends the run.
+const PATIENCE: f64 = 0.8;
+
+/// So many file systems are asked at the same time, each on a thread of its own.
+const AT_ONCE: usize = 8;
+
+fn schema(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<DiskParams>()
+}
+
+fn build(params: Params<'_>, _: &Shared) -> Built {
+    let settings: DiskParams = params.decode()?;
+    let problems = settings.problems(&params);
+    built(problems, || {
+        let machine = Machine::new(&settings.root);
+        Disk::new(settings, machine)
+    })
+}
+
+struct Disk {
+    params: DiskParams,
+    file_systems: Arc<dyn FileSystems>,
+    questions: Questions,
+    /// Mount points and devices that were mounted and writable in the last run or had been
+    /// before it.
+    writable: Mutex<HashSet<(String, String)>>,
+}
+
+impl Disk {
+    fn new(params: DiskParams, file_systems: impl FileSystems) -> Self {
+        let questions = Questions::default();
+        Self { params, file_systems: Arc::new(file_systems), questions, writable: Mutex::default() }
+    }
+
+    async fn mounts(&self, context: &ProbeContext, until: Instant) -> Result<Vec<Mount>, Failure> {
+        let file_systems = self.file_systems.clone();
+        let list = move || file_systems.mounts();
+        match self.questions.ask(context, "", until, list).await? {
+            Ok(Ok(mounts)) => Ok(mounts),
+            Ok(Err(error)) if self.params.is_own_machine() => {
+                Err(Failure::new(Reason::Internal, "the mounts cannot be listed")
+                    .with_source(error))
+            }
+            Ok(Err(error)) => {
+                let root = self.params.root.display();
+                let message = format!("the mounts of the machine at {root} cannot be listed");
+                Err(Failure::new(Reason::Config, message).with_source(error))
+            }
+            Err(Unanswered(_)) => {
+                Err(Failure::new(Reason::Timeout, "the list of mounts does not come"))
+            }
+        }
+    }
+
+    async fn look(
+        &self,
+        context: &ProbeContext,
+        mount: Mount,
+        until: Instant,
+    ) -> Result<Look, Failure> {
+        let file_systems = self.file_systems.clone();
+        let asked = mount.clone();
+        let usage = move || file_systems.usage(&asked);
+        let answer = match self.questions.ask(context, &mount.mount_point, until, usage).await? {
+            Ok(Ok(usage)) => Answer::Usage(usage),
+            Ok(Err(error)) => Answer::Error(error),
+            Err(Unanswered(time)) => Answer::None(time),
+        };
+        let named = self.params.mounts.names(&mount.mount_point);
+        let turned_read_only = self.params.read_only && self.turned_read_only(&mount);
+        Ok(Look { mount, named, turned_read_only, answer })
+    }
+
+    fn turned_read_only(&self, mount: &Mount) -> bool {
+        let key = (mount.mount_point.clone(), mount.device_id.clone());
+        let mut writable = self.writable.lock().unwrap_or_else(PoisonError::into_inner);
+        if mount.read_only {
+            writable.contains(&key)
+        } else {
+            writable.insert(key);
+            false
+        }
+    }
+
+    /// Forgets what is no longer mounted: mounting it read-only later is somebody's intention.
+    fn forget_unmounted(&self, mounts: &[Mount]) {
+        let mut writable = self.writable.lock().unwrap_or_else(PoisonError::into_inner);
+        writable.retain(|(mount_point, device_id)| {
+            mounts
+                .iter()
+                .any(|mount| mount.mount_point == *mount_point && mount.device_id == *device_id)
+        });
+    }
+}
+
+#[async_trait]
+impl Check for Disk {
+    async fn probe(&self, context: &ProbeContext) -> Result<Verdict, Failure> {
+        readings::limits(context, self.params.space, self.params.inodes);
+        let until = Instant::now() + context.remaining().mul_f64(PATIENCE);
+        let mut chosen = self.params.mounts.choose(self.mounts(context, until).await?);
+        self.forget_unmounted(&chosen.mounts);
+        // Those on other machines come last, so that they keep none of ours waiting.
+        chosen.mounts.sort_by_key(|mount| is_network(&mount.fstype));
+        let looks = chosen.mounts.into_iter().map(|mount| self.look(context, mount, until));
+        let looks = looks.collect::<Vec<_>>();
+        let mut looks: Vec<_> = stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await?;
+        looks.sort_by(|one, other| one.mount.mount_point.cmp(&other.mount.mount_point));
+        for look in &looks {
+            readings::mount(context, &look.mount, look.usage());
+        }
+        verdict::details(context, &looks, chosen.left_out);
+        verdict::judge(&self.params, &looks, &chosen.missing)
+    }
+}
