@@ -36,7 +36,7 @@ impl FromStr for Pattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if !text.starts_with('*') && !Path::new(text).is_absolute() {
+        if !text.starts_with(['/', '*']) && !Path::new(text).is_absolute() {
             return Err(format!(
                 "expected an absolute mount point such as /data or a pattern such as /data/*, \
                  found `{text}`"

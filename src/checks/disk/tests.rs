@@ -286,6 +286,7 @@ async fn without_a_list_of_mounts_there_is_no_verdict() {
     assert_eq!(failure.message, "the mounts of the machine at /host cannot be listed");
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn every_rule_that_is_broken_is_reported() {
     let text = "\
