@@ -105,7 +105,9 @@ impl Disk {
             }
             Ok(Err(error)) => {
                 let root = self.params.root.display();
-                let message = format!("the mounts of the machine at {root} cannot be listed");
+                let message = format!(
+                    "the mounts of the machine at {root} cannot be listed, is its /proc there?"
+                );
                 Err(Failure::new(Reason::Config, message).with_source(error))
             }
             Err(Unanswered(_)) => {

@@ -150,8 +150,11 @@ impl Selection {
         let missing = named.filter(|name| !visible.contains_key(*name)).map(str::to_owned);
         let missing = missing.collect();
         let mut mounts: Vec<_> = visible.into_values().filter(|mount| self.takes(mount)).collect();
+        // Of the places where a file system is seen, a bind mount tells least what it is.
         mounts.sort_by_key(|mount| {
-            (!self.names(&mount.mount_point), mount.mount_point.chars().count())
+            let point = mount.mount_point.as_str();
+            let bound = point != "/" && mount.root != "/";
+            (!self.names(point), bound, point.chars().count())
         });
         let mut devices = HashSet::new();
         mounts.retain(|mount| {
@@ -222,6 +225,7 @@ mod tests {
         33 32 0:50 / /var/lib/docker/overlay2/a/merged rw - overlay overlay rw
         34 32 8:48 / /var/lib/docker/volumes/b rw - ext4 /dev/sdd rw
         35 27 254:0 /srv /srv/bind rw - ext4 /dev/vda1 rw
+        39 27 8:16 /x /x rw - xfs /dev/sdb rw
         36 27 0:60 / /mnt/nfs rw - nfs4 store:/export rw
         37 27 0:61 / /home/ada/cloud rw - fuse.sshfs ada@host:/home rw
         38 27 0:62 / /mnt/windows rw - fuseblk /dev/sde1 rw";

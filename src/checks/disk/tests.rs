@@ -283,7 +283,8 @@ async fn without_a_list_of_mounts_there_is_no_verdict() {
     disk.params.root = "/host".into();
     let failure = run(&disk).await.0.unwrap_err();
     assert_eq!(failure.reason, Reason::Config);
-    assert_eq!(failure.message, "the mounts of the machine at /host cannot be listed");
+    let message = "the mounts of the machine at /host cannot be listed, is its /proc there?";
+    assert_eq!(failure.message, message);
 }
 
 #[cfg(target_os = "linux")]

@@ -77,7 +77,8 @@ impl System {
             }
             Some(sample) if sample.is_empty() => {
                 let root = self.params.root.display();
-                let message = format!("nothing of the machine at {root} can be read");
+                let message =
+                    format!("nothing of the machine at {root} can be read, is its /proc there?");
                 Err(Failure::new(Reason::Config, message))
             }
             Some(sample) => Ok(sample),

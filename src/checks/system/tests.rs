@@ -276,7 +276,8 @@ mod another_root {
         let (verdict, recording) = run(&at(root.path())).await;
         let failure = verdict.unwrap_err();
         assert_eq!(failure.reason, Reason::Config);
-        let message = format!("nothing of the machine at {} can be read", root.path().display());
+        let root = root.path().display();
+        let message = format!("nothing of the machine at {root} can be read, is its /proc there?");
         assert_eq!(failure.message, message);
         assert_eq!(value(&recording, "memory_used_ratio_threshold", &["warning"]), Some(0.5));
     }
