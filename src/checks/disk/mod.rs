@@ -83,8 +83,7 @@ struct Disk {
     params: DiskParams,
     file_systems: Arc<dyn FileSystems>,
     questions: Questions,
-    /// Mount points and devices that were mounted and writable in the last run or had been
-    /// before it.
+    /// Mount points and devices that were writable in a run and have been mounted since.
     writable: Mutex<HashSet<(String, String)>>,
 }
 
@@ -125,35 +124,34 @@ impl Disk {
         let file_systems = self.file_systems.clone();
         let asked = mount.clone();
         let usage = move || file_systems.usage(&asked);
-        let answer = match self.questions.ask(context, &mount.mount_point, until, usage).await? {
+        // What is mounted anew in the place of what hangs is another question.
+        let about = format!("{} {}", mount.device_id, mount.mount_point);
+        let answer = match self.questions.ask(context, &about, until, usage).await? {
             Ok(Ok(usage)) => Answer::Usage(usage),
             Ok(Err(error)) => Answer::Error(error),
             Err(Unanswered(time)) => Answer::None(time),
         };
         let named = self.params.mounts.names(&mount.mount_point);
-        let turned_read_only = self.params.read_only && self.turned_read_only(&mount);
-        Ok(Look { mount, named, turned_read_only, answer })
+        Ok(Look { mount, named, answer })
     }
 
-    fn turned_read_only(&self, mount: &Mount) -> bool {
-        let key = (mount.mount_point.clone(), mount.device_id.clone());
+    /// The mount points whose file system was writable and is not any more.
+    fn turned_read_only(&self, mounts: &[Mount]) -> HashSet<String> {
         let mut writable = self.writable.lock().unwrap_or_else(PoisonError::into_inner);
-        if mount.read_only {
-            writable.contains(&key)
-        } else {
-            writable.insert(key);
-            false
+        // What is not mounted now is forgotten: mounting it read-only later is an intention.
+        let before = std::mem::take(&mut *writable);
+        let mut turned = HashSet::new();
+        for mount in mounts {
+            let key = (mount.mount_point.clone(), mount.device_id.clone());
+            let was_writable = before.contains(&key);
+            if mount.read_only && was_writable {
+                turned.insert(mount.mount_point.clone());
+            }
+            if was_writable || !mount.read_only {
+                writable.insert(key);
+            }
         }
-    }
-
-    /// Forgets what is no longer mounted: mounting it read-only later is somebody's intention.
-    fn forget_unmounted(&self, mounts: &[Mount]) {
-        let mut writable = self.writable.lock().unwrap_or_else(PoisonError::into_inner);
-        writable.retain(|(mount_point, device_id)| {
-            mounts
-                .iter()
-                .any(|mount| mount.mount_point == *mount_point && mount.device_id == *device_id)
-        });
+        turned
     }
 }
 
@@ -163,7 +161,7 @@ impl Check for Disk {
         readings::limits(context, self.params.space, self.params.inodes);
         let until = Instant::now() + context.remaining().mul_f64(PATIENCE);
         let mut chosen = self.params.mounts.choose(self.mounts(context, until).await?);
-        self.forget_unmounted(&chosen.mounts);
+        let turned_read_only = self.turned_read_only(&chosen.mounts);
         // Those on other machines come last, so that they keep none of ours waiting.
         chosen.mounts.sort_by_key(|mount| is_network(&mount.fstype));
         let looks = chosen.mounts.into_iter().map(|mount| self.look(context, mount, until));
@@ -174,6 +172,6 @@ impl Check for Disk {
             readings::mount(context, &look.mount, look.usage());
         }
         verdict::details(context, &looks, chosen.left_out);
-        verdict::judge(&self.params, &looks, &chosen.missing)
+        verdict::judge(&self.params, &looks, &turned_read_only, &chosen.missing)
     }
 }

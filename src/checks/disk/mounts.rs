@@ -108,7 +108,7 @@ const CONTAINER_FILES: &[&str] = &["/etc/hostname", "/etc/hosts", "/etc/resolv.c
 pub(super) struct Selection {
     /// Mount points, or patterns in which `*` stands for any characters; empty (the default) for
     /// every local file system. A mount point without `*` must be mounted and is watched whatever
-    /// its type is; a pattern takes local file systems only.
+    /// its type is; a pattern takes local file systems only. At most 200 are watched.
     pub(super) include: Vec<Pattern>,
     /// Mount points or patterns that are not watched (default none).
     pub(super) exclude: Vec<Pattern>,

@@ -268,7 +268,7 @@ async fn what_we_may_not_see_costs_its_readings_unless_it_is_named() {
     assert_eq!(verdict.unwrap(), Verdict::Healthy);
     assert!(recording.details.contains(&("not_readable".into(), Scalar::Text("/data".into()))));
 
-    let named = disk("mounts: {include: [/, /data]}", TWO, denied);
+    let named = disk("{mounts: {include: [/, /data]}, space: {warning: 1%}}", TWO, denied);
     let failure = run(&named).await.0.unwrap_err();
     assert_eq!(failure.reason, Reason::Auth);
     assert_eq!(failure.message, "/data cannot be seen: permission denied");

@@ -1,6 +1,6 @@
 //! What the file systems said, and what is to be thought of it.
 
-use std::{io, time::Duration};
+use std::{collections::HashSet, io, time::Duration};
 
 use super::{params::DiskParams, usage::Usage};
 use crate::{
@@ -15,8 +15,6 @@ pub(super) struct Look {
     pub(super) mount: Mount,
     /// Whether the configuration names it.
     pub(super) named: bool,
-    /// Whether it is read-only and was seen writable before.
-    pub(super) turned_read_only: bool,
     pub(super) answer: Answer,
 }
 
@@ -49,9 +47,7 @@ impl Look {
 
     fn judge(&self, params: &DiskParams) -> Verdict {
         let point = &self.mount.mount_point;
-        let turned = format!("{point} has turned read-only");
-        let verdict = Verdict::unhealthy_if(self.turned_read_only, Reason::Assertion, turned);
-        verdict.and(match &self.answer {
+        match &self.answer {
             Answer::None(time) => {
                 let time = Period(Duration::from_secs(time.as_secs().max(1)));
                 Verdict::unhealthy(Reason::Timeout, format!("{point} has not answered for {time}"))
@@ -64,7 +60,7 @@ impl Look {
             // What cannot be written cannot fill up either: images are full by design.
             Answer::Usage(_) if self.mount.read_only => Verdict::Healthy,
             Answer::Usage(usage) => judge_usage(point, usage, params),
-        })
+        }
     }
 }
 
@@ -85,33 +81,44 @@ fn judge_usage(point: &str, usage: &Usage, params: &DiskParams) -> Verdict {
 /// healthy either.
 ///
 /// # Errors
-/// Nothing worse was seen, but a mount that is named, or every mount, is hidden from us.
+/// Nothing is unhealthy, but a mount that is named, or every mount, is hidden from us.
 pub(super) fn judge(
     params: &DiskParams,
     looks: &[Look],
+    turned_read_only: &HashSet<String>,
     missing: &[String],
 ) -> Result<Verdict, Failure> {
-    let missing_verdicts = missing.iter().map(|point| {
-        Verdict::unhealthy(Reason::Assertion, format!("nothing is mounted at {point}"))
-    });
-    let nothing = looks.is_empty() && missing.is_empty() && !params.mounts.include.is_empty();
-    let nothing = nothing
-        .then(|| Verdict::unhealthy(Reason::Assertion, "no file system matches `mounts.include`"));
-    let verdicts = missing_verdicts.chain(nothing);
-    let verdicts = verdicts.chain(looks.iter().map(|look| look.judge(params)));
-    let (mut bad, mut worst) = (0_usize, Verdict::Healthy);
-    for verdict in verdicts {
-        bad += usize::from(verdict != Verdict::Healthy);
-        worst = worst.and(verdict);
+    let wrong = |message: String| Verdict::unhealthy(Reason::Assertion, message);
+    let mut verdicts = Vec::new();
+    for point in missing {
+        verdicts.push(wrong(format!("nothing is mounted at {point}")));
     }
-    match &mut worst {
-        Verdict::Healthy => return hidden(looks).map_or(Ok(worst), Err),
-        Verdict::Degraded(finding) | Verdict::Unhealthy(finding) if bad > 1 => {
-            finding.message = format!("{} (and {} more)", finding.message, bad - 1);
+    if looks.is_empty() && missing.is_empty() && !params.mounts.include.is_empty() {
+        verdicts.push(wrong("no file system matches `mounts.include`".to_owned()));
+    }
+    for look in looks {
+        let point = &look.mount.mount_point;
+        if params.read_only && turned_read_only.contains(point) {
+            verdicts.push(wrong(format!("{point} has turned read-only")));
+        } else {
+            verdicts.push(look.judge(params));
         }
-        Verdict::Degraded(_) | Verdict::Unhealthy(_) => {}
     }
-    Ok(worst)
+    let bad = verdicts.iter().filter(|verdict| **verdict != Verdict::Healthy).count();
+    let mut worst = verdicts.into_iter().fold(Verdict::Healthy, Verdict::and);
+    match &mut worst {
+        Verdict::Healthy => {}
+        Verdict::Degraded(finding) | Verdict::Unhealthy(finding) => {
+            if bad > 1 {
+                finding.message = format!("{} (and {} more)", finding.message, bad - 1);
+            }
+        }
+    }
+    match (worst, hidden(looks)) {
+        (unhealthy @ Verdict::Unhealthy(_), _) => Ok(unhealthy),
+        (_, Some(failure)) => Err(failure),
+        (verdict, None) => Ok(verdict),
+    }
 }
 
 fn hidden(looks: &[Look]) -> Option<Failure> {

@@ -28,7 +28,8 @@ pub(super) struct SystemParams {
     /// off).
     pub(super) cpu: Option<Limits<Ratio>>,
     /// Limits of the share of memory that is not available (default 90% and 95%); null = off.
-    /// In a control group with a memory limit, its working set is judged against that limit.
+    /// The working set of a control group (version 2) with a memory limit is judged against that
+    /// limit as well, in a container with a limit instead.
     pub(super) memory: Option<Limits<Ratio>>,
     /// Limits of the share of swap in use (default null = off).
     pub(super) swap: Option<Limits<Ratio>>,

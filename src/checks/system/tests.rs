@@ -123,11 +123,11 @@ fn what_is_off_by_default_is_judged_when_it_has_limits() {
     assert_eq!(judge(&SystemParams::default(), &sample), Verdict::Healthy);
     for (text, message) in [
         ("cpu: {warning: 90%}", "CPUs busy 97% at or above warning 90%"),
-        ("load: {warning: 2}", "load of 5 minutes for each CPU 2.25 at or above warning 2"),
+        ("load: {warning: 2}", "load of 5 minutes per CPU 2.25 at or above warning 2"),
         ("swap: {warning: 0.5}", "1GiB of 4GiB swap free, used 75% at or above warning 50%"),
         (
             "pressure: {io: {warning: 40%, critical: 60%}}",
-            "a task waiting for io in the last minute 45% at or above warning 40%",
+            "share of the last minute with tasks waiting for io 45% at or above warning 40%",
         ),
     ] {
         let expected = Verdict::degraded(Reason::Threshold, message);

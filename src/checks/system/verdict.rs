@@ -60,7 +60,7 @@ fn judge_load(params: &SystemParams, sample: &Sample) -> Verdict {
     match sample.load5_per_cpu() {
         Some(load) => {
             let show = |load: f64| format!("{}", (load * 100.0).round() / 100.0);
-            Verdict::above("load of 5 minutes for each CPU", load, &limits, show)
+            Verdict::above("load of 5 minutes per CPU", load, &limits, show)
         }
         None => not_told("load"),
     }
@@ -73,7 +73,7 @@ fn judge_pressure(params: &SystemParams, sample: &Sample) -> Verdict {
         let pressure = sample.pressure.iter().find(|(known, _)| *known == resource);
         verdict.and(match pressure {
             Some((_, pressure)) => {
-                let what = format!("a task waiting for {name} in the last minute");
+                let what = format!("share of the last minute with tasks waiting for {name}");
                 judge_ratio(&what, Some(pressure.waiting), Some(limits))
             }
             None => not_told(&format!("{name} pressure")),
