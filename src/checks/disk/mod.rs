@@ -21,7 +21,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::future::try_join_all;
 use schemars::{Schema, SchemaGenerator};
 use tokio::time::Instant;
 
@@ -63,9 +63,6 @@ pub(super) const KIND: Kind = Kind {
 /// before the deadline ends the run.
 const PATIENCE: f64 = 0.8;
 
-/// So many file systems are asked at the same time, each on a thread of its own.
-const AT_ONCE: usize = 8;
-
 fn schema(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<DiskParams>()
 }
@@ -82,21 +79,29 @@ fn build(params: Params<'_>, _: &Shared) -> Built {
 struct Disk {
     params: DiskParams,
     file_systems: Arc<dyn FileSystems>,
-    questions: Questions,
+    /// To file systems of this machine, which answer unless a device fails.
+    local: Questions,
+    /// To file systems of other machines; they keep none of ours waiting.
+    remote: Questions,
     /// Mount points and devices that were writable in a run and have been mounted since.
     writable: Mutex<HashSet<(String, String)>>,
 }
 
 impl Disk {
     fn new(params: DiskParams, file_systems: impl FileSystems) -> Self {
-        let questions = Questions::default();
-        Self { params, file_systems: Arc::new(file_systems), questions, writable: Mutex::default() }
+        Self {
+            params,
+            file_systems: Arc::new(file_systems),
+            local: Questions::new(),
+            remote: Questions::new(),
+            writable: Mutex::default(),
+        }
     }
 
     async fn mounts(&self, context: &ProbeContext, until: Instant) -> Result<Vec<Mount>, Failure> {
         let file_systems = self.file_systems.clone();
         let list = move || file_systems.mounts();
-        match self.questions.ask(context, "", until, list).await? {
+        match self.local.ask(context, "", until, list).await? {
             Ok(Ok(mounts)) => Ok(mounts),
             Ok(Err(error)) if self.params.is_own_machine() => {
                 Err(Failure::new(Reason::Internal, "the mounts cannot be listed")
@@ -109,7 +114,7 @@ impl Disk {
                 );
                 Err(Failure::new(Reason::Config, message).with_source(error))
             }
-            Err(Unanswered(_)) => {
+            Err(Unanswered::Since(_) | Unanswered::NotAsked) => {
                 Err(Failure::new(Reason::Timeout, "the list of mounts does not come"))
             }
         }
@@ -126,10 +131,11 @@ impl Disk {
         let usage = move || file_systems.usage(&asked);
         // What is mounted anew in the place of what hangs is another question.
         let about = format!("{} {}", mount.device_id, mount.mount_point);
-        let answer = match self.questions.ask(context, &about, until, usage).await? {
+        let questions = if is_network(&mount.fstype) { &self.remote } else { &self.local };
+        let answer = match questions.ask(context, &about, until, usage).await? {
             Ok(Ok(usage)) => Answer::Usage(usage),
             Ok(Err(error)) => Answer::Error(error),
-            Err(Unanswered(time)) => Answer::None(time),
+            Err(unanswered) => Answer::None(unanswered),
         };
         let named = self.params.mounts.names(&mount.mount_point);
         Ok(Look { mount, named, answer })
@@ -160,14 +166,10 @@ impl Check for Disk {
     async fn probe(&self, context: &ProbeContext) -> Result<Verdict, Failure> {
         readings::limits(context, self.params.space, self.params.inodes);
         let until = Instant::now() + context.remaining().mul_f64(PATIENCE);
-        let mut chosen = self.params.mounts.choose(self.mounts(context, until).await?);
+        let chosen = self.params.mounts.choose(self.mounts(context, until).await?);
         let turned_read_only = self.turned_read_only(&chosen.mounts);
-        // Those on other machines come last, so that they keep none of ours waiting.
-        chosen.mounts.sort_by_key(|mount| is_network(&mount.fstype));
         let looks = chosen.mounts.into_iter().map(|mount| self.look(context, mount, until));
-        let looks = looks.collect::<Vec<_>>();
-        let mut looks: Vec<_> = stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await?;
-        looks.sort_by(|one, other| one.mount.mount_point.cmp(&other.mount.mount_point));
+        let looks = try_join_all(looks).await?;
         for look in &looks {
             readings::mount(context, &look.mount, look.usage());
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, io, time::Duration};
 
-use super::{params::DiskParams, usage::Usage};
+use super::{params::DiskParams, questions::Unanswered, usage::Usage};
 use crate::{
     check::ProbeContext,
     mountinfo::Mount,
@@ -22,8 +22,7 @@ pub(super) struct Look {
 pub(super) enum Answer {
     Usage(Usage),
     Error(io::Error),
-    /// Nothing for so long.
-    None(Duration),
+    None(Unanswered),
 }
 
 impl Look {
@@ -48,7 +47,11 @@ impl Look {
     fn judge(&self, params: &DiskParams) -> Verdict {
         let point = &self.mount.mount_point;
         match &self.answer {
-            Answer::None(time) => {
+            Answer::None(Unanswered::NotAsked) => {
+                let message = format!("{point} could not be asked, others do not answer");
+                Verdict::unhealthy(Reason::Timeout, message)
+            }
+            Answer::None(Unanswered::Since(time)) => {
                 let time = Period(Duration::from_secs(time.as_secs().max(1)));
                 Verdict::unhealthy(Reason::Timeout, format!("{point} has not answered for {time}"))
             }
