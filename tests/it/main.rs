@@ -4,4 +4,6 @@
 
 mod app; // the real program, started for one test
 mod endpoints; // every endpoint: codes, headers, documents
+mod kind_disk; // file systems of this machine and of one that is made of files
+mod kind_system; // CPU, memory and load of this machine and of one that is made of files
 mod servers; // private PostgreSQL, Redis, RabbitMQ and PgBouncer servers
