@@ -105,6 +105,7 @@ const CONTAINER_FILES: &[&str] = &["/etc/hostname", "/etc/hosts", "/etc/resolv.c
 /// Which file systems a `disk` check watches.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "MountSelection")]
 pub(super) struct Selection {
     /// Mount points, or patterns in which `*` stands for any characters; empty (the default) for
     /// every local file system. A mount point without `*` must be mounted and is watched whatever

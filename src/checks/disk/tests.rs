@@ -20,11 +20,9 @@ use super::{
 };
 use crate::{
     check::{Check as _, Params, ProbeContext, Shared},
-    lag::LagMeter,
     mountinfo::{self, Mount},
     node,
     outcome::{Failure, Finding, Reason, Recording, Scalar, Verdict},
-    wire::Wire,
 };
 
 type Asked = Box<dyn Fn(&str) -> io::Result<Usage> + Send + Sync>;
@@ -323,34 +321,39 @@ async fn without_a_list_of_mounts_there_is_no_verdict() {
     assert_eq!(failure.message, message);
 }
 
-#[cfg(target_os = "linux")]
+fn problems(text: &str) -> Vec<String> {
+    let node = node::parse(text, "f.yml").unwrap();
+    let (wire, lag) = (Arc::default(), Arc::default());
+    let shared = Shared { wire, runtime: Handle::current(), lag };
+    let Err(problems) = build(Params::new(&node, "disk"), &shared) else { panic!("built") };
+    problems.iter().map(ToString::to_string).collect()
+}
+
 #[tokio::test]
 async fn every_rule_that_is_broken_is_reported() {
     let text = "\
-root: host
 mounts:
   include: [/data, /x*]
   exclude: [/x*, /data/]
 space: {warning: 95%, critical: 90%}
 inodes: {warning: 1}
 ";
-    let node = node::parse(text, "f.yml").unwrap();
-    let shared = Shared {
-        wire: Arc::new(Wire::default()),
-        runtime: Handle::current(),
-        lag: Arc::new(LagMeter::default()),
-    };
-    let Err(problems) = build(Params::new(&node, "disk"), &shared) else { panic!("built") };
-    let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(
-        problems,
+        problems(text),
         [
-            "f.yml:1:7: disk.root: expected an absolute path, found `host`",
-            "f.yml:5:8: disk.space: expected a warning that is not above critical",
-            "f.yml:4:18: disk.mounts.exclude[1]: expected a mount point that is not included, \
+            "f.yml:4:8: disk.space: expected a warning that is not above critical",
+            "f.yml:3:18: disk.mounts.exclude[1]: expected a mount point that is not included, \
              found `/data`",
         ]
     );
+}
+
+#[tokio::test]
+async fn another_root_is_an_absolute_path_on_linux() {
+    let expected =
+        if cfg!(target_os = "linux") { "an absolute path" } else { "`/`, since this is not Linux" };
+    let problem = format!("f.yml:1:7: disk.root: expected {expected}, found `host`");
+    assert_eq!(problems("root: host"), [problem]);
 }
 
 #[cfg(target_os = "linux")]
