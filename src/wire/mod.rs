@@ -1,5 +1,6 @@
 //! What checks share to reach the outside world: certificates and clients.
 
+pub mod http;
 pub mod tls;
 
 use std::sync::{Arc, OnceLock};
@@ -10,6 +11,7 @@ use rustls::RootCertStore;
 #[derive(Debug, Default)]
 pub struct Wire {
     roots: OnceLock<Arc<RootCertStore>>,
+    http_clients: http::Clients,
 }
 
 impl Wire {
