@@ -1,20 +1,26 @@
-//! The kinds of checks, one file each, and the table of them.
+//! The kinds of checks, one file or folder each, and the table of them.
 
 mod disk;
+mod http;
 mod runtime;
 mod system;
 
 use crate::check::Kind;
 
 /// Every kind that a configuration can name, in the order of the alphabet.
-pub const KINDS: &[Kind] = &[disk::KIND, runtime::KIND, system::KIND];
+pub const KINDS: &[Kind] = &[
+    disk::KIND,
+    http::KIND,
+    runtime::KIND,
+    system::KIND,
+];
 
 /// The kind of checks that a program registers in its own code.
 pub const CODE: Kind = Kind {
     name: "code",
     remote: true,
     reasons: crate::outcome::Reason::ALL,
-    phases: &[],
+    phases: crate::outcome::Phase::ALL,
     readings: &[],
     configuration: None,
 };
