@@ -3,7 +3,12 @@
 #![allow(dead_code, unused_imports, unreachable_pub)]
 
 mod app; // the real program, started for one test
+mod certificates; // certificates of any kind, and TLS servers that show them
 mod endpoints; // every endpoint: codes, headers, documents
+mod exposition; // both formats, as Prometheus and others read them
 mod kind_disk; // file systems of this machine and of one that is made of files
+mod kind_http; // asking URLs: answers, redirects, certificates, timeouts
 mod kind_system; // CPU, memory and load of this machine and of one that is made of files
+mod probing; // one check of a configuration, probed without an engine
 mod servers; // private PostgreSQL, Redis, RabbitMQ and PgBouncer servers
+mod targets; // servers that behave as a test needs it: scripted, silent, broken
