@@ -76,8 +76,9 @@ impl FromStr for Ratio {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parsed = match text.strip_suffix('%') {
-            Some(percent) => percent.trim_end().parse::<f64>().map(|percent| percent / 100.0),
+        let parsed: Result<f64, _> = match text.strip_suffix('%') {
+            // Dividing by 100 would make 99.9% a little more than 0.999.
+            Some(percent) => format!("{}e-2", percent.trim_end()).parse(),
             None => text.parse(),
         };
         match parsed {
@@ -299,6 +300,7 @@ mod tests {
     #[test]
     fn shares_and_sizes_accept_their_usual_spellings() {
         assert_eq!("80%".parse::<Ratio>(), Ok(Ratio(0.8)));
+        assert_eq!("99.9 %".parse::<Ratio>(), Ok(Ratio(0.999)));
         assert_eq!("0.8".parse::<Ratio>(), Ok(Ratio(0.8)));
         assert!("80".parse::<Ratio>().is_err());
         assert!("NaN".parse::<Ratio>().is_err());

@@ -4,20 +4,20 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use serde::de::DeserializeOwned;
 
 use super::{
+    entry::CheckEntry,
     expand::expand,
     sections::{Config, Readiness, ReadinessPolicy, TopLevel},
-    settings::{CheckSettings, Identity},
+    settings::CheckSettings,
 };
 use crate::{
-    check::{Kind, Params, Shared},
+    check::{Kind, Shared},
     hash::hash,
-    job::{Job, Spec},
+    job::Job,
     name::Name,
     node::{self, Entry, Node, Place, Problem, Value, fields, unknown_key},
 };
@@ -30,8 +30,11 @@ pub struct Draft {
     /// The sections beside the checks.
     pub config: Config,
     defaults: CheckSettings,
+    sections: BTreeMap<String, Entry>,
     checks: Vec<Node>,
     problems: Vec<Problem>,
+    /// Values whose variables are not set.
+    unexpanded: Vec<Problem>,
 }
 
 /// A configuration without problems.
@@ -68,12 +71,12 @@ impl Draft {
         texts: &[(String, String)],
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Vec<Problem>> {
-        let mut problems = Vec::new();
+        let (mut problems, mut unexpanded) = (Vec::new(), Vec::new());
         let mut sections: BTreeMap<String, Entry> = BTreeMap::new();
         let mut checks = Vec::new();
         for (file, text) in texts {
             let mut root = node::parse(text, file)?;
-            expand(&mut root, lookup, &mut problems);
+            expand(&mut root, lookup, &mut unexpanded);
             let place = root.place.clone();
             let Value::Mapping(entries) = root.value else {
                 problems.push(Problem::at(&place, "", "expected sections such as `checks`"));
@@ -86,45 +89,65 @@ impl Draft {
         let mut draft = Self {
             config: Config::default(),
             defaults: CheckSettings::default(),
+            sections,
             checks,
             problems,
+            unexpanded,
         };
         draft.config.hash = format!("{:016x}", hash(texts_as_bytes(texts).as_slice()));
-        draft.decode_sections(&sections);
+        draft.decode_sections();
+        draft.judge_sections();
         Ok(draft)
     }
 
-    fn decode_sections(&mut self, sections: &BTreeMap<String, Entry>) {
-        let problems = &mut self.problems;
+    fn decode_sections(&mut self) {
+        let (sections, problems) = (&self.sections, &mut self.problems);
         self.config.service = section(sections, "service", problems);
         self.config.server = section(sections, "server", problems);
         self.config.engine = section(sections, "engine", problems);
         self.config.readiness = section(sections, "readiness", problems);
         self.config.metrics = section(sections, "metrics", problems);
         self.defaults = section(sections, "defaults", problems);
-        let mut fault = |section: &str, key: &str, message: String| {
-            let place = sections.get(section).map(|entry| entry.value.nearest(key).place.clone());
-            problems.push(Problem { place, check: None, key: format!("{section}.{key}"), message });
-        };
+    }
+
+    fn judge_sections(&mut self) {
         let buckets = &self.config.metrics.buckets;
         let rising = buckets.windows(2).all(|pair| pair[0] < pair[1]);
         if !rising || buckets.iter().any(|bound| !bound.is_finite() || *bound <= 0.0) {
-            fault("metrics", "buckets", "expected positive numbers that rise".to_owned());
+            self.fault("metrics", "buckets", "expected positive numbers that rise");
+        }
+        let listen = &self.config.server.listen;
+        let port = listen.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+        if !matches!(port, Some(Ok(_))) {
+            let expected = "expected an address such as 127.0.0.1:10115 or [::]:10115";
+            self.fault("server", "listen", format!("{expected}, found `{listen}`"));
         }
         if self.config.engine.worker_threads == Some(0) {
-            fault("engine", "worker_threads", "expected 1 or more, found 0".to_owned());
+            self.fault("engine", "worker_threads", "expected 1 or more, found 0");
         }
         for (key, message) in self.defaults.policy(None).faults() {
-            fault("defaults", key, message);
+            self.fault("defaults", key, message);
         }
         let Readiness { policy, checks } = &self.config.readiness;
-        if (*policy == ReadinessPolicy::List) == checks.is_empty() {
-            let message = match policy {
-                ReadinessPolicy::List => "expected the names of checks, since the policy is `list`",
-                _ => "expected no names unless the policy is `list`",
-            };
-            fault("readiness", "checks", message.to_owned());
+        match (policy, checks.is_empty()) {
+            (ReadinessPolicy::List, true) => {
+                let message = "expected the names of checks, since the policy is `list`";
+                self.fault("readiness", "checks", message);
+            }
+            (ReadinessPolicy::Started | ReadinessPolicy::Critical, false) => {
+                let message = "expected no names unless the policy is `list`";
+                self.fault("readiness", "checks", message);
+            }
+            _ => {}
         }
+    }
+
+    /// Adds a problem with a value of a section.
+    fn fault(&mut self, section: &str, key: &str, message: impl Into<String>) {
+        let section_node = self.sections.get(section).map(|entry| &entry.value);
+        let place = section_node.map(|node| node.nearest(key).place.clone());
+        let key = format!("{section}.{key}");
+        self.problems.push(Problem { place, check: None, key, message: message.into() });
     }
 
     /// Builds the checks.
@@ -139,76 +162,35 @@ impl Draft {
         let mut names: BTreeMap<Name, Place> = BTreeMap::new();
         let mut jobs = Vec::new();
         for (index, node) in std::mem::take(&mut self.checks).iter().enumerate() {
-            match self.check(node, index, kinds, shared, &mut names) {
-                Ok(job) => jobs.extend(job),
+            let entry = CheckEntry { node, index, defaults: &self.defaults };
+            match entry.read(kinds, shared, &mut names) {
+                Ok(Some((mut spec, check))) => {
+                    spec.duration_bounds = self.config.metrics.buckets.as_slice().into();
+                    jobs.push(Job::new(spec, check));
+                }
+                Ok(None) => {}
                 Err(problems) => self.problems.extend(problems),
             }
         }
-        for name in &self.config.readiness.checks {
-            if !names.contains_key(name.as_str()) {
+        for (index, name) in self.config.readiness.checks.clone().iter().enumerate() {
+            if !names.contains_key(name) {
                 let message = format!("there is no check `{name}`");
-                self.problems.push(Problem {
-                    place: None,
-                    check: None,
-                    key: "readiness.checks".to_owned(),
-                    message,
-                });
+                self.fault("readiness", &format!("checks[{index}]"), message);
             }
         }
         self.find_conflicts(&jobs);
-        if self.problems.is_empty() {
+        if self.problems.is_empty() && self.unexpanded.is_empty() {
             return Ok(Loaded { config: self.config, jobs });
         }
+        // What follows from a variable that is not set would only distract from it.
+        let unexpanded = std::mem::take(&mut self.unexpanded);
+        self.problems.retain(|problem| unexpanded.iter().all(|first| first.place != problem.place));
+        self.problems.extend(unexpanded);
         let position = |problem: &Problem| {
             problem.place.as_ref().map(|place| (place.file.clone(), place.line, place.column))
         };
         self.problems.sort_by_key(position);
         Err(self.problems)
-    }
-
-    fn check(
-        &self,
-        node: &Node,
-        index: usize,
-        kinds: &'static [Kind],
-        shared: &Shared,
-        names: &mut BTreeMap<Name, Place>,
-    ) -> Result<Option<Job>, Vec<Problem>> {
-        let Some(entries) = node.entries() else {
-            let message = format!("expected a check with its settings, found {}", node.describe());
-            return Err(vec![Problem::at(&node.place, format!("checks[{index}]"), message)]);
-        };
-        let shown = node.get("name").map(Node::describe);
-        let shown =
-            shown.map_or(format!("checks[{index}]"), |name| name.trim_matches('`').to_owned());
-        let mut problems = unknown_keys(entries, kinds);
-        let identity = part::<Identity>(node, &mut problems);
-        let settings = part::<CheckSettings>(node, &mut problems);
-        if let Some(settings) = &settings {
-            let faults = settings.clone().over(&self.defaults).policy(None).faults();
-            // What `defaults` say is reported there.
-            let own = faults.into_iter().filter(|(key, _)| node.get(key).is_some());
-            problems.extend(
-                own.map(|(key, message)| Problem::at(&node.nearest(key).place, key, message)),
-            );
-        }
-        if let Some(Identity { name, .. }) = &identity {
-            if let Some(first) = names.get(name) {
-                let message = format!("there is another check `{name}` at {first}");
-                problems.push(Problem::at(&node.nearest("name").place, "name", message));
-            } else {
-                names.insert(name.clone(), node.nearest("name").place.clone());
-            }
-        }
-        let built = build(node, kinds, shared).map_err(|found| problems.extend(found)).ok();
-        let (Some(identity), Some(settings), Some((kind, check)), true) =
-            (identity, settings, built, problems.is_empty())
-        else {
-            return Err(problems.into_iter().map(|problem| problem.of_check(&shown)).collect());
-        };
-        let mut spec: Spec = settings.over(&self.defaults).spec(identity.name, kind);
-        spec.duration_bounds = Arc::from(self.config.metrics.buckets.as_slice());
-        Ok(identity.enabled.then(|| Job::new(spec, check)))
     }
 
     /// Families that two checks define differently would make the exposition invalid.
@@ -313,53 +295,4 @@ fn section<T: DeserializeOwned + Default>(
         problems.extend(found);
         T::default()
     })
-}
-
-/// Decodes those keys of a check that belong to `T`.
-fn part<T: DeserializeOwned>(node: &Node, problems: &mut Vec<Problem>) -> Option<T> {
-    let known = fields::<T>();
-    let own = node.entries().unwrap_or_default().iter();
-    let own = own.filter(|entry| known.contains(&entry.key.as_str())).cloned().collect();
-    let own = Node { place: node.place.clone(), value: Value::Mapping(own) };
-    node::decode(&own, "").map_err(|found| problems.extend(found)).ok()
-}
-
-fn unknown_keys(entries: &[Entry], kinds: &[Kind]) -> Vec<Problem> {
-    let kinds = kinds.iter().map(|kind| kind.name);
-    let common = fields::<Identity>().iter().chain(fields::<CheckSettings>()).copied();
-    let known: Vec<_> = common.chain(kinds).collect();
-    entries
-        .iter()
-        .filter(|entry| !known.contains(&entry.key.as_str()))
-        .map(|entry| Problem::at(&entry.place, &*entry.key, unknown_key(&entry.key, &known)))
-        .collect()
-}
-
-type BuiltKind = (&'static Kind, Box<dyn crate::check::Check>);
-
-fn build(node: &Node, kinds: &'static [Kind], shared: &Shared) -> Result<BuiltKind, Vec<Problem>> {
-    let entries = node.entries().unwrap_or_default();
-    let named: Vec<_> = entries
-        .iter()
-        .filter_map(|entry| Some((kinds.iter().find(|kind| kind.name == entry.key)?, entry)))
-        .collect();
-    let (kind, entry) = match named.as_slice() {
-        [one] => *one,
-        [] => {
-            let quoted: Vec<_> = kinds.iter().map(|kind| format!("`{}`", kind.name)).collect();
-            let message = format!("expected a kind: one of {}", quoted.join(", "));
-            return Err(vec![Problem::at(&node.place, "", message)]);
-        }
-        [_, (_, second), ..] => {
-            let message = "expected one kind per check, this is a second one";
-            return Err(vec![Problem::at(&second.place, &*second.key, message)]);
-        }
-    };
-    let empty = Node { place: entry.place.clone(), value: Value::Mapping(Vec::new()) };
-    let params = if entry.value.is_null() { &empty } else { &entry.value };
-    let Some(configuration) = kind.configuration else {
-        let message = "expected a kind that can be configured";
-        return Err(vec![Problem::at(&entry.place, &*entry.key, message)]);
-    };
-    Ok((kind, (configuration.build)(Params::new(params, kind.name), shared)?))
 }

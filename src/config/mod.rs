@@ -1,6 +1,7 @@
 //! The configuration: one file or a folder of files, validated whole before anything starts.
 
 mod draft;
+mod entry;
 mod expand;
 mod schema;
 mod sections;

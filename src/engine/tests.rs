@@ -177,7 +177,7 @@ async fn a_timeout_is_exact_names_the_phase_and_keeps_what_was_recorded() {
     assert_eq!((last.status, last.reason()), (Status::Error, Some(Reason::Timeout)));
     assert_eq!(last.finding.as_ref().unwrap().message, "no answer within 5s (phase: query)");
     assert!(last.duration.abs_diff(Duration::from_secs(5)) <= Duration::from_millis(1));
-    assert_eq!(record.readings[0].value, 7.0);
+    assert!((record.readings[0].value - 7.0).abs() < f64::EPSILON);
     let phases = &last.recording.phases;
     assert_eq!(phases[0].0, Phase::Connect);
     assert!(phases[1].1.abs_diff(Duration::from_millis(4_700)) <= Duration::from_millis(2));
@@ -297,7 +297,7 @@ async fn a_run_that_blocks_its_thread_hangs_keeps_its_slot_and_never_goes_stale(
         sleep(INTERVAL).await;
         yield_until("others keep their schedule", || starts.all().len() > before).await;
     }
-    sleep(Duration::from_secs(600)).await;
+    sleep(Duration::from_mins(10)).await;
     assert_eq!(bench.state("stuck"), (State::Error, Some("hung")));
     assert!(bench.record("stuck").hung_for(Instant::now().into_std()).unwrap().as_secs() > 600);
     assert!(bench.record("stuck").tally.skipped(Skip::InFlight) >= 35);
@@ -387,8 +387,8 @@ async fn the_process_runs_once_the_first_round_is_done_or_its_time_is_over() {
     assert_eq!(quick.store.phase(), ProcessPhase::Running);
 
     let slow = |spec: &mut Spec| {
-        spec.policy.interval = Duration::from_secs(60);
-        spec.policy.timeout = Duration::from_secs(60);
+        spec.policy.interval = Duration::from_mins(1);
+        spec.policy.timeout = Duration::from_mins(1);
     };
     let late = Bench::start(vec![job_with("a", slow, |_| std::future::pending())]);
     sleep(Duration::from_secs(19)).await;

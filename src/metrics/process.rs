@@ -114,7 +114,7 @@ impl Stat {
         // The second field, the command, may hold anything, spaces and brackets too.
         let fields: Vec<_> = text.rsplit_once(") ")?.1.split_whitespace().collect();
         let number = |index: usize| fields.get(index)?.parse::<f64>().ok();
-        let page = lossy(rustix::param::page_size() as u64);
+        let page = page_size();
         Some(Self {
             cpu_seconds: (number(11)? + number(12)?) / TICKS_PER_SECOND,
             threads: number(17)?,
@@ -122,6 +122,15 @@ impl Stat {
             resident_bytes: number(21)? * page,
         })
     }
+}
+
+/// Where there is no `/proc`, nobody asks.
+fn page_size() -> f64 {
+    #[cfg(unix)]
+    let bytes = rustix::param::page_size() as u64;
+    #[cfg(not(unix))]
+    let bytes = 4_096;
+    lossy(bytes)
 }
 
 /// Writes what a runtime says of itself.
@@ -148,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_command_may_hold_brackets_and_spaces() {
-        let page = lossy(rustix::param::page_size() as u64);
+        let page = page_size();
         let text = "42 (a b) c) S 1 42 42 0 -1 4194560 900 0 0 0 150 50 0 0 20 0 7 0 100 \
                     1000000 250 18446744073709551615";
         let stat = Stat::parse(text).unwrap();

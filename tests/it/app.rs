@@ -131,6 +131,13 @@ impl TestApp {
         }
     }
 
+    /// Waits until every check has run once, so that the process is `running`.
+    pub fn wait_for_first_round(&self) {
+        self.wait_for_line("the first round is done", |line| {
+            line["message"] == "first round of checks done"
+        });
+    }
+
     /// Waits until a check has completed `count` more runs.
     pub fn wait_for_runs(&self, check: &str, count: u32) {
         let runs = |app: &Self| app.scrape().sum("health_check_runs_total", &[("check", check)]);

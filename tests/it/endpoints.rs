@@ -19,6 +19,7 @@ const FINE: &str = "checks: [{name: fine, interval: 200ms, tags: [own], runtime:
 
 fn mixed() -> TestApp {
     let app = TestApp::start(MIXED);
+    app.wait_for_first_round();
     app.wait_for("fine", "healthy");
     app.wait_for("busy", "degraded");
     app.wait_for("down", "error");
@@ -120,7 +121,7 @@ fn probes_are_short_and_know_nothing_of_dependencies() {
 #[test]
 fn readiness_follows_the_policy_that_is_configured() {
     let critical = TestApp::start(&format!("readiness: {{policy: critical}}\n{MIXED}"));
-    critical.wait_for("down", "error");
+    critical.wait_for_first_round();
     let ready = critical.get("/health/ready");
     assert_eq!((ready.status, &ready.json()["status"]), (503, &"not_ready".into()));
     assert_eq!(ready.json()["blocked_by"], serde_json::json!(["down"]));
@@ -128,7 +129,7 @@ fn readiness_follows_the_policy_that_is_configured() {
 
     let list = "readiness: {policy: list, checks: [fine]}";
     let list = TestApp::start(&format!("{list}\n{MIXED}"));
-    list.wait_for("down", "error");
+    list.wait_for_first_round();
     assert_eq!(list.get("/health/ready").status, 200);
 }
 

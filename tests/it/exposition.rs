@@ -125,7 +125,10 @@ fn compact_keeps_what_alerts_need_and_little_else() {
     let scrape = app.scrape();
     let series = scrape.count(&[("check", "down")]);
     assert!(series <= 24, "{series} series for an http check");
-    assert_eq!(scrape.value("health_check_duration_seconds_count", &[("check", "fine")]).map(|n| n > 0.0), Some(true));
+    assert_eq!(
+        scrape.value("health_check_duration_seconds_count", &[("check", "fine")]).map(|n| n > 0.0),
+        Some(true)
+    );
     let text = app.get("/metrics");
     let Some((good, said)) = judge("promtool", &["check", "metrics"], &text.bytes) else { return };
     assert!(good && said.is_empty(), "{said}");

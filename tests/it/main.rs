@@ -4,6 +4,7 @@
 
 mod app; // the real program, started for one test
 mod certificates; // certificates of any kind, and TLS servers that show them
+mod configuration; // every mistake in a file and its message
 mod endpoints; // every endpoint: codes, headers, documents
 mod exposition; // both formats, as Prometheus and others read them
 mod kind_disk; // file systems of this machine and of one that is made of files
