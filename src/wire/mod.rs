@@ -1,6 +1,7 @@
 //! What checks share to reach the outside world: certificates and clients.
 
 pub mod http;
+pub mod resolver;
 pub mod tls;
 
 use std::sync::{Arc, OnceLock};
@@ -11,6 +12,7 @@ use rustls::RootCertStore;
 #[derive(Debug, Default)]
 pub struct Wire {
     roots: OnceLock<Arc<RootCertStore>>,
+    resolver: resolver::Resolver,
     http_clients: http::Clients,
 }
 

@@ -9,7 +9,7 @@ use std::{
 use reqwest::Url;
 use rustls::client::Resumption;
 
-use super::hooks::{Connected, NoSessions, RecordingVerifier, Resolver};
+use super::hooks::{Connected, Dialler, NoSessions, RecordingVerifier};
 use crate::{
     secret::Secret,
     wire::{
@@ -65,7 +65,7 @@ impl Client {
 
 /// The clients in use; one that no check holds any longer is gone.
 #[derive(Debug, Default)]
-pub struct Clients(Mutex<HashMap<ClientSettings, Weak<Shared>>>);
+pub(in crate::wire) struct Clients(Mutex<HashMap<ClientSettings, Weak<Shared>>>);
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,7 +112,7 @@ impl Wire {
             .retry(reqwest::retry::never())
             .referer(false)
             .user_agent(concat!("health-exporter/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Resolver)
+            .dns_resolver(Dialler(self.resolver.clone()))
             .connector_layer(Connected);
         if settings.http1_only {
             builder = builder.http1_only();

@@ -2,7 +2,7 @@
 
 use std::{error::Error, io};
 
-use rustls::{AlertDescription, CertificateError};
+use rustls::{AlertDescription, CertificateError, OtherError};
 
 use super::hooks::Unresolved;
 use crate::outcome::{Failure, Phase, Reason};
@@ -135,8 +135,18 @@ fn certificate(error: &CertificateError, host: &str) -> String {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             format!("the certificate of {host} is not meant for servers")
         }
+        CertificateError::Other(other) if is_authority(other) => {
+            format!(
+                "the certificate of {host} is made for an authority (CA:TRUE), not for a server"
+            )
+        }
         _ => format!("the certificate of {host} cannot be accepted"),
     }
+}
+
+/// What `openssl req -x509` makes unless it is told otherwise.
+fn is_authority(error: &OtherError) -> bool {
+    matches!(error.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
 fn alert_received(alert: AlertDescription, host: &str) -> String {

@@ -24,7 +24,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Chain, Run, route::IpFamily};
-use crate::outcome::Phase;
+use crate::{outcome::Phase, wire::resolver::Resolver};
 
 tokio::task_local! {
     pub(super) static RUN: Arc<Run>;
@@ -36,11 +36,12 @@ fn enter(phase: Phase) {
     let _ = RUN.try_with(|run| run.enter(phase));
 }
 
-/// Resolves names as the machine does, unless the exchange knows better.
-pub(super) struct Resolver;
+/// Resolves names, unless the exchange knows where to go.
+pub(super) struct Dialler(pub(super) Resolver);
 
-impl Resolve for Resolver {
+impl Resolve for Dialler {
     fn resolve(&self, name: Name) -> Resolving {
+        let resolver = self.0.clone();
         let run = RUN.try_with(Arc::clone).ok();
         Box::pin(async move {
             let dial = run.as_ref().map(|run| &run.dial);
@@ -48,7 +49,8 @@ impl Resolve for Resolver {
                 vec![address]
             } else {
                 let other = dial.and_then(|dial| dial.host.as_deref());
-                lookup(other.unwrap_or(name.as_str()), dial.and_then(|dial| dial.family)).await?
+                let family = dial.and_then(|dial| dial.family);
+                lookup(&resolver, other.unwrap_or(name.as_str()), family).await?
             };
             enter(Phase::Connect);
             Ok(Box::new(addresses.into_iter()) as Addrs)
@@ -56,13 +58,18 @@ impl Resolve for Resolver {
     }
 }
 
-async fn lookup(host: &str, family: Option<IpFamily>) -> Result<Vec<SocketAddr>, Unresolved> {
+async fn lookup(
+    resolver: &Resolver,
+    host: &str,
+    family: Option<IpFamily>,
+) -> Result<Vec<SocketAddr>, Unresolved> {
+    let unresolved = |family, source| Unresolved { host: host.to_owned(), family, source };
+    let found = resolver.lookup(host).await.map_err(|error| unresolved(None, Some(error)))?;
     // Port 0 lets the library put in that of the URL.
-    let found = tokio::net::lookup_host((host, 0)).await;
-    let found = found.map_err(|error| Unresolved::new(host, None, Some(error)))?;
+    let found = found.iter().map(|address| SocketAddr::new(*address, 0));
     let fits = |address: &SocketAddr| family.is_none_or(|family| family.holds(*address));
     let fitting: Vec<_> = found.filter(fits).collect();
-    if fitting.is_empty() { Err(Unresolved::new(host, family, None)) } else { Ok(fitting) }
+    if fitting.is_empty() { Err(unresolved(family, None)) } else { Ok(fitting) }
 }
 
 /// A name has no address for us.
@@ -70,13 +77,7 @@ async fn lookup(host: &str, family: Option<IpFamily>) -> Result<Vec<SocketAddr>,
 pub(super) struct Unresolved {
     host: String,
     family: Option<IpFamily>,
-    source: Option<std::io::Error>,
-}
-
-impl Unresolved {
-    fn new(host: &str, family: Option<IpFamily>, source: Option<std::io::Error>) -> Self {
-        Self { host: host.to_owned(), family, source }
-    }
+    source: Option<Arc<std::io::Error>>,
 }
 
 impl fmt::Display for Unresolved {

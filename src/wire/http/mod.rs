@@ -12,9 +12,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
 pub use reqwest::Url;
 
+pub(super) use self::client::Clients;
+
 pub use self::{
     certificates::Chain,
-    client::{Client, ClientSettings, Clients, Proxy},
+    client::{Client, ClientSettings, Proxy},
     route::{IpFamily, Route},
 };
 use self::{failures::Scene, route::Shown};
