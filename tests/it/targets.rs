@@ -146,8 +146,17 @@ impl Server {
         tls: ServerConfig,
         script: impl Fn(&Request) -> Answer + Send + Sync + 'static,
     ) -> Self {
+        Self::https_at(LOCAL, tls, script)
+    }
+
+    /// The same on an address of choice.
+    pub(crate) fn https_at(
+        address: SocketAddr,
+        tls: ServerConfig,
+        script: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let tls = Some(TlsAcceptor::from(Arc::new(tls)));
-        Self::start(LOCAL, Play { tls, ..Play::new(script) })
+        Self::start(address, Play { tls, ..Play::new(script) })
     }
 
     /// Says this to whoever connects, without waiting for a request.

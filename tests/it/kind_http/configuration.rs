@@ -20,6 +20,46 @@ async fn a_url_is_all_that_is_needed() {
 }
 
 #[tokio::test]
+async fn every_key_can_be_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let (authority, path) = (Authority::new(), folder.path().display());
+    authority.write(folder.path());
+    authority.issue(&["client"], -1, 1).write(folder.path());
+    std::fs::write(folder.path().join("token"), "t0ken").unwrap();
+    let request = r#"
+method: PATCH
+headers: {X-Api-Key: k}
+body: '{"ping": true}'
+status: [200-299, 404]
+body_regex: [a, b]
+body_not_regex: c
+json:
+  - {path: $.status, equals: ok}
+  - {path: $.version, matches: '^2\.', not_equals: 2.0.1}
+  - {path: $.depth, above: -1, below: 1e3}
+  - {path: "$.parts[?@.up == false]", exists: false}
+header_regex: {Cache-Control: no-store}
+max_body: 100MiB
+cert_expiry: {warning: 30d}
+ip_protocol: 6
+"#;
+    let tls =
+        format!("ca_file: {path}/ca.pem, cert_file: {path}/cert.pem, key_file: {path}/key.pem");
+    for way in [
+        format!("bearer_token_file: {path}/token\nresolve_to: '[::1]:8443'"),
+        format!("basic_auth: {{username: me, password_file: {path}/token}}\nredirects: 0"),
+        format!(
+            "proxy: http://proxy:3128\nproxy_auth: {{username: me, password: ''}}\ntls: {{{tls}}}"
+        ),
+        format!("tls: {{{tls}, server_name: b.test, insecure: true}}"),
+    ] {
+        let section = format!("url: https://a.test:444/x?y=z\n{way}{request}");
+        assert_eq!(problems(&section), [""; 0], "{way}");
+    }
+    assert_eq!(problems("url: http://a.test\nredirects: 10\ncert_expiry: null"), [""; 0]);
+}
+
+#[tokio::test]
 async fn every_problem_is_listed_with_its_place() {
     let section = r#"url: https://example.com/
 body_regex: ["ok", "("]

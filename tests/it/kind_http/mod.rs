@@ -5,6 +5,7 @@ mod bodies;
 mod broken;
 mod configuration;
 mod redirects;
+mod running;
 mod tls;
 mod ways;
 

@@ -7,13 +7,13 @@ use tempfile::TempDir;
 use super::*;
 
 /// An authority that the check trusts, and where its certificate lies.
-struct Trust {
-    authority: Authority,
-    folder: TempDir,
+pub(super) struct Trust {
+    pub(super) authority: Authority,
+    pub(super) folder: TempDir,
 }
 
 impl Trust {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
         authority.write(folder.path());
         Self { authority, folder }
@@ -36,7 +36,7 @@ impl Trust {
     }
 }
 
-fn unix(time: SystemTime) -> f64 {
+pub(super) fn unix(time: SystemTime) -> f64 {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
