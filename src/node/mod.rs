@@ -155,7 +155,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A path one step further down.
+/// A path one step further down, or the same when there is no key.
 pub fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+    if path.is_empty() || key.is_empty() { format!("{path}{key}") } else { format!("{path}.{key}") }
 }
