@@ -1,0 +1,175 @@
+//! Where the server is, and who we are there.
+
+use std::{net::IpAddr, time::Duration};
+
+use tokio_postgres::{Config, config::Host};
+
+use super::params::{PostgresParams, SslMode};
+use crate::check::Target;
+
+/// Everything about the connection that the configuration fixes, but for its encryption.
+#[derive(Debug)]
+pub(super) struct Address {
+    /// Host, port, user, database, and the password when the URL holds one.
+    pub(super) config: Config,
+    /// What is shown.
+    pub(super) target: Target,
+    /// The mode that the URL asks for.
+    pub(super) sslmode: Option<SslMode>,
+    /// Whether it is a Unix socket.
+    pub(super) is_socket: bool,
+}
+
+/// A key, and what is wrong with it.
+pub(super) type KeyProblem = (&'static str, String);
+
+impl Address {
+    /// The address that `url`, or else the single keys, describe.
+    pub(super) fn new(params: &PostgresParams) -> Result<Self, Vec<KeyProblem>> {
+        let mut problems = Vec::new();
+        let keys = [
+            ("host", params.host.is_some()),
+            ("port", params.port.is_some()),
+            ("user", params.user.is_some()),
+            ("database", params.database.is_some()),
+        ];
+        let (mut config, sslmode) = if let Some(url) = &params.url {
+            let beside = keys.iter().filter(|(_, set)| *set);
+            problems.extend(beside.map(|(key, _)| problem(key, "expected it in `url`, not here")));
+            match from_url(url.expose()) {
+                Ok(parsed) => parsed,
+                Err(message) => {
+                    problems.push(("url", message));
+                    return Err(problems);
+                }
+            }
+        } else if keys.iter().any(|(_, set)| *set) {
+            (from_keys(params), None)
+        } else {
+            return Err(vec![problem("", "expected `url`, or `host`, `user` and `database`")]);
+        };
+        let key = |key| if params.url.is_some() { "url" } else { key };
+        if config.get_user().is_none_or(str::is_empty) {
+            problems.push(problem(key("user"), "expected a user, found none"));
+        }
+        let database = config.get_dbname().unwrap_or_default().to_owned();
+        if database.is_empty() {
+            problems.push(problem(key("database"), "expected a database, found none"));
+        }
+        let port = match config.get_ports() {
+            [] => 5432,
+            [0] => {
+                problems.push(problem(key("port"), "expected a port from 1 to 65535, found `0`"));
+                0
+            }
+            [port, ..] => *port,
+        };
+        let place = place(config.get_hosts(), port).map_err(|message| (key("host"), message));
+        match place {
+            Err(message) => {
+                problems.push(message);
+                Err(problems)
+            }
+            Ok(_) if !problems.is_empty() => Err(problems),
+            Ok((host, is_socket)) => {
+                set_defaults(&mut config);
+                let scheme = if is_socket { "unix:" } else { "postgres://" };
+                let display = format!("{scheme}{host}/{database}");
+                Ok(Self { config, target: Target { host, display }, sslmode, is_socket })
+            }
+        }
+    }
+}
+
+fn problem(key: &'static str, message: &str) -> KeyProblem {
+    (key, message.to_owned())
+}
+
+fn from_keys(params: &PostgresParams) -> Config {
+    let mut config = Config::new();
+    if let Some(host) = &params.host {
+        config.host(host);
+    }
+    if let Some(user) = &params.user {
+        config.user(user);
+    }
+    if let Some(database) = &params.database {
+        config.dbname(database);
+    }
+    config.port(params.port.unwrap_or(5432));
+    config
+}
+
+/// Takes `sslmode` out of the URL, since the driver does not know every mode, and leaves the rest
+/// to the driver.
+fn from_url(url: &str) -> Result<(Config, Option<SslMode>), String> {
+    const EXPECTED: &str = "expected a URL such as postgres://user@host:5432/database";
+    const KEPT: [&str; 3] = ["application_name", "host", "port"];
+    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(EXPECTED.to_owned());
+    }
+    // Like the driver: what stands before the first `@` is user and password.
+    let login = url.find('@').unwrap_or(0);
+    let query = url[login..].find('?').map(|at| login + at);
+    let (base, query) = query.map_or((url, ""), |at| (&url[..at], &url[at + 1..]));
+    let (mut kept, mut sslmode) = (Vec::new(), None);
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=') {
+            Some(("sslmode", word)) => sslmode = Some(mode(word)?),
+            Some((key, _)) if KEPT.contains(&key) => kept.push(pair),
+            _ => {
+                let known = "`sslmode`, `application_name`, `host` and `port`";
+                return Err(format!("expected only {known} after the `?`"));
+            }
+        }
+    }
+    let config = format!("{base}?{}", kept.join("&")).parse().map_err(|_| EXPECTED)?;
+    Ok((config, sslmode))
+}
+
+fn mode(word: &str) -> Result<SslMode, String> {
+    let known = SslMode::ALL.iter().find(|(known, _)| *known == word);
+    known.map(|(_, mode)| *mode).ok_or_else(|| {
+        let words = SslMode::ALL.map(|(word, _)| word).join(", ");
+        format!("expected `sslmode` to be one of {words}")
+    })
+}
+
+/// What is connected to, and whether it is a Unix socket. The host itself is never part of a
+/// message: when a `@` in a password is not escaped, what follows it ends up there.
+fn place(hosts: &[Host], port: u16) -> Result<(String, bool), String> {
+    match hosts {
+        [Host::Tcp(name)] => match name.parse::<IpAddr>() {
+            Ok(IpAddr::V6(_)) => Ok((format!("[{name}]:{port}"), false)),
+            Ok(IpAddr::V4(_)) => Ok((format!("{name}:{port}"), false)),
+            Err(_) if is_host_name(name) => Ok((format!("{name}:{port}"), false)),
+            Err(_) => {
+                Err("expected the name or address of a host; in a URL, `@`, `:` and `/` of a \
+                           password are written %40, %3A and %2F"
+                    .to_owned())
+            }
+        },
+        #[cfg(unix)]
+        [Host::Unix(folder)] => Ok((format!("{}/.s.PGSQL.{port}", folder.display()), true)),
+        [] => Err("expected a host, found none".to_owned()),
+        _ => Err("expected one host, found several; make a check of each".to_owned()),
+    }
+}
+
+fn is_host_name(name: &str) -> bool {
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !name.is_empty() && name.len() <= 253 && name.chars().all(valid)
+}
+
+/// A connection waits idle for the next run, so the system has to find out when the other side is
+/// gone without a word.
+fn set_defaults(config: &mut Config) {
+    if config.get_application_name().is_none() {
+        config.application_name("health-exporter");
+    }
+    config
+        .keepalives_idle(Duration::from_secs(10))
+        .keepalives_interval(Duration::from_secs(5))
+        .keepalives_retries(3)
+        .tcp_user_timeout(Duration::from_secs(10));
+}

@@ -1,0 +1,154 @@
+//! Opening a connection, and borrowing it from the pool.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use deadpool_postgres::{Connect, Object, Pool, PoolError, TimeoutType, Timeouts};
+use futures_util::future::BoxFuture;
+use tokio::task::JoinHandle;
+use tokio_postgres::{
+    Client, Config, Error, NoTls, Socket,
+    tls::{MakeTlsConnect, TlsConnect},
+};
+
+use super::{
+    failure::{self, Step},
+    tls::{Tls, Watched},
+};
+use crate::{
+    check::ProbeContext,
+    outcome::{Failure, Phase, Reason},
+    secret::SecretSource,
+};
+
+tokio::task_local! {
+    /// The pool stands between a run and the connection that is opened for it.
+    static LOGIN: Arc<Login>;
+}
+
+/// What a run and the opening of its connection tell each other.
+struct Login {
+    context: ProbeContext,
+    tls_required: bool,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Clone, Copy)]
+struct Progress {
+    step: Step,
+    no_password: Option<&'static str>,
+}
+
+impl Login {
+    fn new(context: ProbeContext, tls_required: bool) -> Self {
+        let progress = Progress { step: Step::Connecting, no_password: None };
+        Self { context, tls_required, progress: Mutex::new(progress) }
+    }
+
+    fn reach(&self, step: Step) {
+        self.context.phase(match step {
+            Step::Connecting => Phase::Connect,
+            // Whether a server that need not speak TLS will is known only once it has answered.
+            Step::Connected if !self.tls_required => Phase::Auth,
+            Step::Connected | Step::Handshake => Phase::Tls,
+            Step::Encrypted => Phase::Auth,
+        });
+        self.progress().step = step;
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Borrows the connection of the pool, or has it opened.
+pub(super) async fn borrow(
+    pool: &Pool,
+    context: &ProbeContext,
+    tls_required: bool,
+) -> Result<Object, Failure> {
+    let login = Arc::new(Login::new(context.clone(), tls_required));
+    context.phase(Phase::PoolWait);
+    let remaining = context.remaining();
+    let timeouts = Timeouts {
+        wait: Some(remaining / 2),
+        // The engine ends the run before this and tells in which phase it was.
+        create: Some(remaining + Duration::from_secs(1)),
+        // A dead connection has to leave time for a new one.
+        recycle: Some(remaining / 3),
+    };
+    let borrowed = LOGIN.scope(login.clone(), pool.timeout_get(&timeouts)).await;
+    borrowed.map_err(|error| match error {
+        PoolError::Backend(error) => {
+            let Progress { step, no_password } = *login.progress();
+            failure::while_connecting(error, step, tls_required, no_password)
+        }
+        PoolError::Timeout(TimeoutType::Wait) => {
+            Failure::new(Reason::Pool, "an earlier run still holds the connection of the check")
+        }
+        PoolError::Timeout(_) => Failure::new(Reason::Timeout, "the server does not answer"),
+        other => other.into(),
+    })
+}
+
+/// Opens connections for the pool.
+pub(super) struct Connector {
+    password: Option<SecretSource>,
+    tls: Option<Tls>,
+}
+
+impl Connector {
+    /// Logs in with the password as it stands at that time; without `tls` nothing is encrypted.
+    pub(super) fn new(password: Option<SecretSource>, tls: Option<Tls>) -> Self {
+        Self { password, tls }
+    }
+}
+
+impl Connect for Connector {
+    fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
+        let mut config = config.clone();
+        Box::pin(async move {
+            let login = LOGIN.with(Arc::clone);
+            login.reach(Step::Connecting);
+            // The driver tries one address after the other, each as long as this.
+            config.connect_timeout(login.context.remaining() / 2);
+            match self.password.as_ref().map(SecretSource::read) {
+                Some(Ok(password)) => _ = config.password(password.expose()),
+                Some(Err(_)) => {
+                    login.progress().no_password = Some("the password file cannot be read");
+                }
+                None if config.get_password().is_none() => {
+                    login.progress().no_password =
+                        Some("the server asks for a password and none is configured");
+                }
+                None => {}
+            }
+            match &self.tls {
+                None => open(&config, NoTls, None, login).await,
+                Some(tls) => open(&config, tls.current(), tls.server_name(), login).await,
+            }
+        })
+    }
+}
+
+async fn open<T>(
+    config: &Config,
+    tls: T,
+    server_name: Option<&str>,
+    login: Arc<Login>,
+) -> Result<(Client, JoinHandle<()>), Error>
+where
+    T: MakeTlsConnect<
+            Socket,
+            Stream: Send + 'static,
+            TlsConnect: TlsConnect<Socket, Future: Send + 'static> + Send,
+        >,
+{
+    let watched = Watched::new(tls, server_name, Arc::new(move |step| login.reach(step)));
+    let (client, connection) = config.connect(watched).await?;
+    // Whatever ends the connection is told to the statement that waits for it.
+    let task = tokio::spawn(async move { _ = connection.await });
+    Ok((client, task))
+}
