@@ -9,6 +9,7 @@ mod endpoints; // every endpoint: codes, headers, documents
 mod exposition; // both formats, as Prometheus and others read them
 mod kind_disk; // file systems of this machine and of one that is made of files
 mod kind_http; // asking URLs: answers, redirects, certificates, timeouts
+mod kind_postgres; // PostgreSQL servers: primary, replica, behind PgBouncer
 mod kind_system; // CPU, memory and load of this machine and of one that is made of files
 mod probing; // one check of a configuration, probed without an engine
 mod servers; // private PostgreSQL, Redis, RabbitMQ and PgBouncer servers

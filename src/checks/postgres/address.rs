@@ -64,7 +64,17 @@ impl Address {
             }
             [port, ..] => *port,
         };
-        let place = place(config.get_hosts(), port).map_err(|message| (key("host"), message));
+        let place = place(config.get_hosts(), port).map_err(|message| {
+            // The host is not repeated: what follows an unescaped `@` of a password ends up there.
+            let message = match (message, &params.url) {
+                (NOT_A_HOST, Some(_)) => {
+                    "expected the name or address of a host; in a password, \
+                                          `@`, `:` and `/` are written %40, %3A and %2F"
+                }
+                (message, _) => message,
+            };
+            problem(key("host"), message)
+        });
         match place {
             Err(message) => {
                 problems.push(message);
@@ -135,24 +145,21 @@ fn mode(word: &str) -> Result<SslMode, String> {
     })
 }
 
-/// What is connected to, and whether it is a Unix socket. The host itself is never part of a
-/// message: when a `@` in a password is not escaped, what follows it ends up there.
-fn place(hosts: &[Host], port: u16) -> Result<(String, bool), String> {
+const NOT_A_HOST: &str = "expected the name or address of a host, without a port";
+
+/// What is connected to, and whether it is a Unix socket.
+fn place(hosts: &[Host], port: u16) -> Result<(String, bool), &'static str> {
     match hosts {
         [Host::Tcp(name)] => match name.parse::<IpAddr>() {
             Ok(IpAddr::V6(_)) => Ok((format!("[{name}]:{port}"), false)),
             Ok(IpAddr::V4(_)) => Ok((format!("{name}:{port}"), false)),
             Err(_) if is_host_name(name) => Ok((format!("{name}:{port}"), false)),
-            Err(_) => {
-                Err("expected the name or address of a host; in a URL, `@`, `:` and `/` of a \
-                           password are written %40, %3A and %2F"
-                    .to_owned())
-            }
+            Err(_) => Err(NOT_A_HOST),
         },
         #[cfg(unix)]
         [Host::Unix(folder)] => Ok((format!("{}/.s.PGSQL.{port}", folder.display()), true)),
-        [] => Err("expected a host, found none".to_owned()),
-        _ => Err("expected one host, found several; make a check of each".to_owned()),
+        [] => Err("expected a host, found none"),
+        _ => Err("expected one host, found several; make a check of each"),
     }
 }
 

@@ -2,13 +2,12 @@
 
 use std::collections::HashSet;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::config::SslMode as DriverMode;
 
 use super::{
     Postgres,
     address::{Address, KeyProblem},
-    connect::Connector,
+    connect::{self, Connector},
     custom::CustomMetric,
     expect::Expectation,
     params::{PostgresParams, SslMode},
@@ -45,13 +44,7 @@ pub(super) fn build(params: Params<'_>, shared: &Shared) -> Built {
     };
     let mut config = address.config;
     config.ssl_mode(mode);
-    // The connection may have been idle for long, and the other side gone without a word.
-    let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Verified };
-    let connector = Connector::new(password, tls);
-    let pool = Pool::builder(Manager::from_connect(config, connector, manager_config))
-        .max_size(1)
-        .runtime(Runtime::Tokio1)
-        .build()
+    let pool = connect::pool(config, Connector::new(password, tls))
         .map_err(|_| vec![params.problem("", "the connection pool cannot be made")])?;
     let families = metrics.iter().flat_map(CustomMetric::families).cloned().collect();
     Ok(Box::new(Postgres {

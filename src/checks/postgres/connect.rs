@@ -1,13 +1,17 @@
 //! Opening a connection, and borrowing it from the pool.
 
 use std::{
+    future::poll_fn,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use deadpool_postgres::{Connect, Object, Pool, PoolError, TimeoutType, Timeouts};
+use deadpool_postgres::{
+    BuildError, Connect, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError,
+    RecyclingMethod, Runtime, TimeoutType, Timeouts,
+};
 use futures_util::future::BoxFuture;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{
     Client, Config, Error, NoTls, Socket,
     tls::{MakeTlsConnect, TlsConnect},
@@ -63,6 +67,28 @@ impl Login {
     }
 }
 
+/// A pool of one connection.
+pub(super) fn pool(config: Config, connector: Connector) -> Result<Pool, BuildError> {
+    let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    // The other side may be gone without a word since the last run. The pool has a method for
+    // this as well, but that writes what the server says into our log.
+    let verify = Hook::async_fn(|connection, _| {
+        // A dead connection has to leave time for a new one.
+        let within = LOGIN.with(|login| login.context.remaining()) / 3;
+        Box::pin(async move {
+            match timeout(within, connection.simple_query("")).await {
+                Ok(Ok(_)) => Ok(()),
+                _ => Err(HookError::message("the connection is dead")),
+            }
+        })
+    });
+    Pool::builder(Manager::from_connect(config, connector, manager_config))
+        .max_size(1)
+        .runtime(Runtime::Tokio1)
+        .pre_recycle(verify)
+        .build()
+}
+
 /// Borrows the connection of the pool, or has it opened.
 pub(super) async fn borrow(
     pool: &Pool,
@@ -76,8 +102,7 @@ pub(super) async fn borrow(
         wait: Some(remaining / 2),
         // The engine ends the run before this and tells in which phase it was.
         create: Some(remaining + Duration::from_secs(1)),
-        // A dead connection has to leave time for a new one.
-        recycle: Some(remaining / 3),
+        recycle: Some(remaining),
     };
     let borrowed = LOGIN.scope(login.clone(), pool.timeout_get(&timeouts)).await;
     borrowed.map_err(|error| match error {
@@ -147,8 +172,11 @@ where
         >,
 {
     let watched = Watched::new(tls, server_name, Arc::new(move |step| login.reach(step)));
-    let (client, connection) = config.connect(watched).await?;
-    // Whatever ends the connection is told to the statement that waits for it.
-    let task = tokio::spawn(async move { _ = connection.await });
+    let (client, mut connection) = config.connect(watched).await?;
+    // Awaiting the connection as a whole would log what the server has to say. What ends it is told
+    // to the statement that waits for an answer.
+    let task = tokio::spawn(async move {
+        while let Some(Ok(_)) = poll_fn(|context| connection.poll_message(context)).await {}
+    });
     Ok((client, task))
 }

@@ -68,9 +68,15 @@ pub(super) const BROKEN: &str = "the connection broke off";
 pub(super) const NOT_ONE: &str = "expected exactly one statement";
 const NOT_POSTGRES: &str = "the answer does not follow the PostgreSQL protocol";
 
+/// The five characters of an SQLSTATE; anything else is not repeated.
+fn text(code: &SqlState) -> &str {
+    let valid = |text: &&str| text.len() == 5 && text.chars().all(|c| c.is_ascii_alphanumeric());
+    Some(code.code()).filter(valid).unwrap_or("?????")
+}
+
 /// What an SQLSTATE says about the server.
 fn of_code(code: &SqlState) -> (Reason, String) {
-    let (reason, message) = match code.code() {
+    let (reason, message) = match text(code) {
         "28P01" => (Reason::Auth, "the server refused the password"),
         "28000" => (Reason::Auth, "the server does not let this user in from here"),
         "42501" => (Reason::Auth, "the user lacks a right that is needed"),
@@ -101,6 +107,7 @@ fn of_pooler(words: &str) -> (Reason, String) {
         ("does not exist", Reason::Config, "the database does not exist"),
         ("query_wait_timeout", Reason::Pool, "the pooler had no server connection to give"),
         ("no more connections", Reason::Pool, "the pooler has no free connection slot"),
+        ("statement pooling", Reason::Config, "the pooler's mode `statement` has no transactions"),
     ];
     let (_, reason, message) = known.iter().find(|(part, ..)| words.contains(part)).unwrap_or(&(
         "",
@@ -112,7 +119,7 @@ fn of_pooler(words: &str) -> (Reason, String) {
 
 /// What an SQLSTATE says about a statement that the configuration holds.
 pub(super) fn of_configured(code: &SqlState) -> (Reason, String) {
-    match code.code() {
+    match text(code) {
         "25006" => (Reason::Config, "it writes, and only reading is allowed".to_owned()),
         "42501" => (Reason::Auth, "the user may not read what it names".to_owned()),
         text => match &text[..2] {
@@ -168,7 +175,8 @@ fn tls_fault(error: &io::Error) -> Option<&'static str> {
     let fault = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     Some(match fault {
         rustls::Error::InvalidCertificate(fault) => match fault {
-            CertificateError::UnknownIssuer => {
+            // The second one: an authority was replaced by another one of the same name.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 "no authority that we trust signed the certificate, see `tls.ca_file`"
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
@@ -212,6 +220,7 @@ mod tests {
             ("53100", Reason::Alarm),
             ("XX001", Reason::Alarm),
             ("40001", Reason::Protocol),
+            ("é", Reason::Protocol),
         ] {
             assert_eq!(of_code(&SqlState::from_code(code)).0, reason, "{code}");
         }

@@ -69,8 +69,8 @@ impl<'a> Session<'a> {
         let (statement, lock) = limits(self.context.remaining());
         // The line break ends a comment at the end of the statement.
         let message = format!(
-            "BEGIN READ ONLY; SET LOCAL statement_timeout = {statement}; \
-             SET LOCAL lock_timeout = {lock}; {sql}\n; COMMIT"
+            "BEGIN READ ONLY; SELECT set_config('statement_timeout', '{statement}', true), \
+             set_config('lock_timeout', '{lock}', true); {sql}\n; COMMIT"
         );
         self.answered = false;
         let unanswered = match exchange(connection, &message, limit).await {
@@ -121,6 +121,7 @@ async fn exchange(
     let (mut answer, mut completed) = (Answer::default(), 0);
     while let Some(message) = stream.try_next().await? {
         match message {
+            SimpleQueryMessage::Row(_) if completed < BEFORE => {}
             SimpleQueryMessage::Row(row) if answer.rows.len() < limit => answer.rows.push(row),
             SimpleQueryMessage::Row(_) => answer.more = true,
             SimpleQueryMessage::CommandComplete(_) => completed += 1,
@@ -130,8 +131,12 @@ async fn exchange(
     Ok((answer, completed))
 }
 
-/// `BEGIN`, two times `SET`, the statement, `COMMIT`.
-const STATEMENTS: usize = 5;
+/// `BEGIN` and the setting of the limits: with `SET`, which cannot have a placeholder, every other
+/// limit would be another statement in `pg_stat_statements`.
+const BEFORE: usize = 2;
+
+/// Those, the statement itself and `COMMIT`.
+const STATEMENTS: usize = BEFORE + 2;
 
 /// How many milliseconds the server may work on a statement and wait for a lock, so that it has
 /// given up before the run ends, and says that it was a lock if it was one. Zero would mean ever.

@@ -18,6 +18,7 @@ const LAST_SIGNAL: &str = "QUIT";
 struct Programs {
     initdb: PathBuf,
     postgres: PathBuf,
+    pg_basebackup: PathBuf,
 }
 
 /// A running server; its superuser is `postgres`.
@@ -51,11 +52,24 @@ impl Postgres {
         Some(launch(|| Self::attempt(&programs)).unwrap_or_else(|failure| panic!("{failure}")))
     }
 
+    /// A server that streams from this one and answers reading statements.
+    pub(crate) fn replica(&self) -> Option<Self> {
+        let programs = Programs::find()?;
+        let attempt =
+            || Self::set_up(&self.superuser_password, |port| programs.replica(self.port, port));
+        Some(launch(attempt).unwrap_or_else(|failure| panic!("{failure}")))
+    }
+
     fn attempt(programs: &Programs) -> Result<Self, NotUp> {
+        Self::set_up(&random_token(), |port| programs.primary(port))
+    }
+
+    fn set_up(superuser_password: &str, script: impl Fn(u16) -> String) -> Result<Self, NotUp> {
         let guardian = Guardian::new("postgres", LAST_SIGNAL);
-        let server = Self { guardian, port: free_port(), superuser_password: random_token() };
+        let superuser_password = superuser_password.to_owned();
+        let server = Self { guardian, port: free_port(), superuser_password };
         server.guardian.write("password", &server.superuser_password);
-        server.guardian.write("run", &programs.script(server.port));
+        server.guardian.write("run", &script(server.port));
         server.guardian.start(|| server.is_ready())?;
         Ok(server)
     }
@@ -112,6 +126,11 @@ impl Database {
         format!("postgresql://{owner}:{password}@127.0.0.1:{port}/{name}")
     }
 
+    /// Runs statements as the owner.
+    pub(crate) fn execute(&self, statements: &str) {
+        execute(&self.url(), statements).unwrap_or_else(|error| panic!("{statements}: {error:?}"));
+    }
+
     /// Whether the owner gets an answer from the database.
     pub(super) fn answers(&self) -> bool {
         execute(&self.url(), "SELECT 1").is_ok()
@@ -121,20 +140,39 @@ impl Database {
 impl Programs {
     fn find() -> Option<Self> {
         let folders = debian_folders();
-        let initdb = find_program("initdb", &folders)?;
-        Some(Self { initdb, postgres: find_program("postgres", &folders)? })
+        let find = |name| find_program(name, &folders);
+        let (initdb, postgres) = (find("initdb")?, find("postgres")?);
+        Some(Self { initdb, postgres, pg_basebackup: find("pg_basebackup")? })
     }
 
-    fn script(&self, port: u16) -> String {
+    fn primary(&self, port: u16) -> String {
         let initdb = shell_quoted(&self.initdb.to_string_lossy());
+        let fill = format!(
+            "{initdb} --pgdata=new --auth=scram-sha-256 --username={SUPERUSER} \\
+                --pwfile=password --encoding=UTF8 --locale=C --no-sync --no-instructions"
+        );
+        self.script(&fill, port)
+    }
+
+    fn replica(&self, primary_port: u16, port: u16) -> String {
+        let pg_basebackup = shell_quoted(&self.pg_basebackup.to_string_lossy());
+        let fill = format!(
+            "PGPASSWORD=$(cat password) {pg_basebackup} --pgdata=new --host=127.0.0.1 \\
+                --port={primary_port} --username={SUPERUSER} --write-recovery-conf \\
+                --checkpoint=fast --no-sync"
+        );
+        self.script(&fill, port)
+    }
+
+    /// `fill` makes the data folder `new`.
+    fn script(&self, fill: &str, port: u16) -> String {
         let postgres = shell_quoted(&self.postgres.to_string_lossy());
         format!(
             "set -e
             if [ ! -d data ]; then
                 # An initdb that is cut short leaves shared memory behind.
                 trap 'exit 1' QUIT
-                {initdb} --pgdata=new --auth=scram-sha-256 --username={SUPERUSER} \\
-                    --pwfile=password --encoding=UTF8 --locale=C --no-sync --no-instructions
+                {fill}
                 trap - QUIT
                 mv new data
             fi

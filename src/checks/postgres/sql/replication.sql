@@ -1,6 +1,6 @@
 -- What the servers that stream from this one report; base backups and log archivers replay nothing.
 SELECT lags.name, replicas.replica AS label, lags.value::float8 AS value
-  FROM (SELECT CASE WHEN application_name IN ('', 'walreceiver')
+  FROM (SELECT CASE WHEN application_name IN ('', 'walreceiver', 'self')
                     THEN coalesce(host(client_addr), 'local')
                     ELSE application_name
                END AS replica,
@@ -20,11 +20,10 @@ UNION ALL
 -- The lag of this server itself. An idle primary sends nothing, so the age of the last transaction
 -- counts only when something received waits to be replayed, or when nothing can be received.
 SELECT 'health_postgres_replication_lag_seconds', 'self',
-       CASE WHEN pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn()
-             AND EXISTS (SELECT FROM pg_stat_wal_receiver)
-            THEN 0
-            ELSE greatest(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0)
-       END
+       CASE WHEN up_to_date OR age < 0 THEN 0 ELSE age END
+  FROM (SELECT pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn()
+               AND EXISTS (SELECT FROM pg_stat_wal_receiver) AS up_to_date,
+               extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) AS age) AS own
  WHERE pg_is_in_recovery()
 UNION ALL
 SELECT 'receives', NULL, count(*)
