@@ -20,13 +20,14 @@ pub(super) struct PostgresParams {
     /// `postgres://user@host:port/database`, instead of `host`, `port`, `user` and `database`. The
     /// query may hold `sslmode` and `application_name`, and for a Unix socket `host` and `port`.
     pub(super) url: Option<Secret>,
-    /// Name or address of the server, or the folder of its Unix socket, which begins with `/`.
+    /// Name or address of the server, or the folder of its Unix socket, which begins with `/`;
+    /// no default.
     pub(super) host: Option<String>,
     /// Port of the server, 5432 by default.
     pub(super) port: Option<u16>,
-    /// The user to log in as.
+    /// The user to log in as; no default.
     pub(super) user: Option<String>,
-    /// The database to ask.
+    /// The database to ask; no default.
     pub(super) database: Option<String>,
     /// Password of the user; better kept in `password_file`.
     pub(super) password: Option<Secret>,
@@ -39,19 +40,22 @@ pub(super) struct PostgresParams {
     pub(super) tls: Option<TlsSettings>,
     /// What the server has to be, `any` by default.
     pub(super) role: Role,
-    /// Limits of the share of connections in use, of those that ordinary clients can have.
+    /// Limits of the share of connections in use, of those that ordinary clients can have. By
+    /// default warning 80% and critical 95%.
     pub(super) connections_ratio: Option<Limits<Ratio>>,
-    /// Limits of how far a replica is behind, judged by the check of the replica only.
+    /// Limits of how far a replica is behind, judged by the check of the replica only. By default
+    /// warning 30s and critical 5m.
     pub(super) replication_lag: Option<Limits<Period>>,
-    /// Limits of the age of the oldest open transaction.
+    /// Limits of the age of the oldest open transaction. By default warning 15m and critical off.
     pub(super) longest_transaction: Option<Limits<Period>>,
-    /// Whether the size of the database is measured, for which the server looks at all its files.
+    /// Whether the size of the database is measured, for which the server looks at all its files;
+    /// `true` by default.
     pub(super) database_size: bool,
-    /// One statement that only reads, run in a transaction of its own.
+    /// One statement that only reads, run in a transaction of its own; none by default.
     pub(super) query: Option<String>,
     /// What the first value that `query` returns is to be; without it the query has only to work.
     pub(super) expect: Option<ExpectParams>,
-    /// Metrics made of the results of statements.
+    /// Metrics made of the results of statements; none by default.
     pub(super) metrics: Vec<MetricParams>,
 }
 
