@@ -48,6 +48,10 @@ pub(super) fn build(params: Params<'_>, shared: &Shared) -> Built {
         return Err(problems.sorted());
     };
 
+    if url.scheme() == "https" && given.tls.ca_file.is_none() {
+        // The authorities of the machine would otherwise be read in the first handshake.
+        shared.wire.roots();
+    }
     client.http1_only = route.needs_host_header();
     let client = FreshClient::new(shared.wire.clone(), client)
         .map_err(|problem| vec![params.problem(&problem.key, problem.message)])?;

@@ -54,7 +54,7 @@ impl ClientSource {
         all.into_iter().flatten().cloned().collect()
     }
 
-    fn client(&self, wire: &Wire) -> Result<Client, ClientProblem> {
+    fn client(&self, wire: &Arc<Wire>) -> Result<Client, ClientProblem> {
         let mut tls = self.tls.load(Path::to_path_buf)?;
         // It belongs to the route, so that checks that differ in nothing else share a client.
         tls.server_name = None;

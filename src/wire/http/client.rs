@@ -3,13 +3,13 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
 };
 
 use reqwest::Url;
 use rustls::client::Resumption;
 
-use super::hooks::{Connected, Dialler, NoSessions, RecordingVerifier};
+use super::hooks::{Connected, Dialler, Judge, NoSessions, RecordingVerifier};
 use crate::{
     secret::Secret,
     wire::{
@@ -78,7 +78,7 @@ impl Wire {
     ///
     /// # Errors
     /// The TLS settings cannot be used.
-    pub fn http_client(&self, settings: ClientSettings) -> Result<Client, TlsProblem> {
+    pub fn http_client(self: &Arc<Self>, settings: ClientSettings) -> Result<Client, TlsProblem> {
         let mut clients = self.http_clients.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&settings).and_then(Weak::upgrade) {
             return Ok(Client(client));
@@ -89,11 +89,15 @@ impl Wire {
         Ok(Client(client))
     }
 
-    fn new_http_client(&self, settings: &ClientSettings) -> Result<Shared, TlsProblem> {
+    fn new_http_client(self: &Arc<Self>, settings: &ClientSettings) -> Result<Shared, TlsProblem> {
         let unusable = |_| TlsProblem { key: "tls", message: "cannot be used".to_owned() };
-        let strict = TlsMaterial { insecure: false, ..settings.tls.clone() };
-        let verifier =
-            RecordingVerifier { strict: self.verifier(&strict)?, insecure: settings.tls.insecure };
+        let judge = if settings.tls.ca.is_some() {
+            let strict = TlsMaterial { insecure: false, ..settings.tls.clone() };
+            Judge::Given(self.verifier(&strict)?)
+        } else {
+            Judge::Machine(self.clone(), OnceLock::new())
+        };
+        let verifier = RecordingVerifier::new(judge, settings.tls.insecure);
         let mut config = self.client_config(&settings.tls, Arc::new(verifier))?;
         config.resumption = Resumption::store(Arc::new(NoSessions));
         if !settings.http1_only {
@@ -135,7 +139,7 @@ mod tests {
 
     #[test]
     fn equal_settings_share_a_client_while_somebody_holds_it() {
-        let wire = Wire::default();
+        let wire = Arc::new(Wire::default());
         let client = |insecure| {
             let tls = TlsMaterial { insecure, ..TlsMaterial::default() };
             wire.http_client(ClientSettings { tls, ..ClientSettings::default() }).unwrap()

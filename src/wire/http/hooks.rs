@@ -6,7 +6,7 @@
 use std::{
     fmt,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
 };
 
@@ -18,13 +18,17 @@ use rustls::{
         ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
+    crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Chain, Run, route::IpFamily};
-use crate::{outcome::Phase, wire::resolver::Resolver};
+use crate::{
+    outcome::Phase,
+    wire::{Wire, resolver::Resolver, tls::TlsMaterial},
+};
 
 tokio::task_local! {
     pub(super) static RUN: Arc<Run>;
@@ -128,10 +132,38 @@ impl ClientSessionStore for NoSessions {
 /// Tells what it sees of a certificate and of its verdict, and then stands by that verdict.
 #[derive(Debug)]
 pub(super) struct RecordingVerifier {
-    /// Always the strict one, so that what is told is true.
-    pub(super) strict: Arc<dyn ServerCertVerifier>,
-    /// Whether the user wants to go on in spite of it.
-    pub(super) insecure: bool,
+    judge: Judge,
+    algorithms: WebPkiSupportedAlgorithms,
+    insecure: bool,
+}
+
+/// Always strict, so that what is told is true.
+#[derive(Debug)]
+pub(super) enum Judge {
+    /// Trusts the authorities of a file.
+    Given(Arc<dyn ServerCertVerifier>),
+    /// Trusts the authorities of this machine, which are not read before a certificate comes.
+    Machine(Arc<Wire>, OnceLock<Option<Arc<dyn ServerCertVerifier>>>),
+}
+
+impl Judge {
+    fn verifier(&self) -> Result<&Arc<dyn ServerCertVerifier>, rustls::Error> {
+        match self {
+            Self::Given(verifier) => Ok(verifier),
+            Self::Machine(wire, made) => made
+                .get_or_init(|| wire.verifier(&TlsMaterial::default()).ok())
+                .as_ref()
+                .ok_or_else(|| rustls::Error::General("no authorities to trust".to_owned())),
+        }
+    }
+}
+
+impl RecordingVerifier {
+    /// `insecure` is whether the user wants to go on whatever the verdict.
+    pub(super) fn new(judge: Judge, insecure: bool) -> Self {
+        let algorithms = ring::default_provider().signature_verification_algorithms;
+        Self { judge, algorithms, insecure }
+    }
 }
 
 impl ServerCertVerifier for RecordingVerifier {
@@ -143,8 +175,9 @@ impl ServerCertVerifier for RecordingVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verdict =
-            self.strict.verify_server_cert(leaf, intermediates, server_name, ocsp_response, now);
+        let verdict = self.judge.verifier().and_then(|verifier| {
+            verifier.verify_server_cert(leaf, intermediates, server_name, ocsp_response, now)
+        });
         let chain = Chain::new(leaf, intermediates, verdict.is_ok());
         let _ = RUN.try_with(|run| run.observer.chain(chain));
         if self.insecure { Ok(ServerCertVerified::assertion()) } else { verdict }
@@ -156,7 +189,7 @@ impl ServerCertVerifier for RecordingVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.strict.verify_tls12_signature(message, certificate, signature)
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -165,11 +198,11 @@ impl ServerCertVerifier for RecordingVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.strict.verify_tls13_signature(message, certificate, signature)
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.strict.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 

@@ -99,6 +99,20 @@ async fn a_bad_certificate_is_error_tls_with_its_expiry_and_nothing_is_sent() {
 }
 
 #[tokio::test]
+async fn without_a_ca_file_the_authorities_of_the_machine_judge() {
+    let server = Trust::new().server(-1, 90);
+    let section = format!("url: https://localhost:{}/\nip_protocol: 4\n", server.port());
+    let strict = outcome(&section).await;
+    assert_eq!(
+        strict.summary(),
+        "error/tls: the certificate of localhost comes from an issuer that is not trusted"
+    );
+    let insecure = outcome(&format!("{section}tls: {{insecure: true}}")).await;
+    assert_eq!(insecure.summary(), "healthy");
+    assert_eq!(insecure.reading(VERIFIED, &[]), Some(0.0));
+}
+
+#[tokio::test]
 async fn an_insecure_check_goes_on_and_still_tells_the_truth() {
     let trust = Trust::new();
     let server = trust.server(-9, -2);
