@@ -1,17 +1,19 @@
 //! Tree to typed value: a `serde` deserializer that reports every unknown key and the place of
 //! the first type error.
 
-use std::{cell::RefCell, fmt};
+use std::cell::RefCell;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{
-        self, DeserializeSeed, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess,
-        Unexpected, VariantAccess, Visitor,
-    },
+    de::{Error as _, Visitor},
 };
 
-use super::{Node, Place, Problem, Value, join};
+use super::{
+    Node, Problem, Value,
+    access::{DecodeError, Entries, Items, Variant},
+    join,
+    keys::unknown_key,
+};
 
 /// Decodes a node, `path` being its name in messages.
 ///
@@ -34,96 +36,14 @@ pub fn decode<'de, T: Deserialize<'de>>(node: &'de Node, path: &str) -> Result<T
     }
 }
 
-#[derive(Debug)]
-struct DecodeError {
-    place: Option<Place>,
-    path: String,
-    message: String,
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for DecodeError {}
-
-impl de::Error for DecodeError {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { place: None, path: String::new(), message: message.to_string() }
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::custom(format_args!("the key `{field}` is missing"))
-    }
-
-    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::custom(format_args!("expected {}, found `{variant}`", one_of(expected)))
-    }
-}
-
-/// What to say of a key that is none of those known.
-pub fn unknown_key(key: &str, known: &[&str]) -> String {
-    const ALIKE: f64 = 0.85;
-    let likeness = |name: &&str| strsim::jaro_winkler(key, name);
-    let nearest = known.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
-    match nearest.filter(|name| likeness(name) >= ALIKE) {
-        Some(name) => format!("unknown key, did you mean `{name}`?"),
-        None => format!("unknown key, expected {}", one_of(known)),
-    }
-}
-
-/// The keys of a struct, as its `Deserialize` knows them.
-pub fn fields<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
-    let mut found: &'static [&'static str] = &[];
-    // Asking for a struct is all that is wanted; there is nothing to make it of.
-    let _ = T::deserialize(Fields(&mut found));
-    found
-}
-
-struct Fields<'a>(&'a mut &'static [&'static str]);
-
-impl<'de> Deserializer<'de> for Fields<'_> {
-    type Error = de::value::Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
-        Err(de::value::Error::custom("not a struct"))
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        fields: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value, Self::Error> {
-        *self.0 = fields;
-        Err(de::value::Error::custom("only its keys"))
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
-        unit unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
-    }
-}
-
-fn one_of(names: &[&str]) -> String {
-    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
-    if let [name] = quoted.as_slice() {
-        name.clone()
-    } else {
-        format!("one of {}", quoted.join(", "))
-    }
-}
-
-struct Decoder<'a, 'de> {
+pub(super) struct Decoder<'a, 'de> {
     node: &'de Node,
-    path: String,
+    pub path: String,
     unknown: &'a RefCell<Vec<Problem>>,
 }
 
 impl<'a, 'de> Decoder<'a, 'de> {
-    fn child(&self, node: &'de Node, path: String) -> Decoder<'a, 'de> {
+    pub(super) fn child(&self, node: &'de Node, path: String) -> Decoder<'a, 'de> {
         Decoder { node, path, unknown: self.unknown }
     }
 
@@ -340,199 +260,5 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_unit()
-    }
-}
-
-struct Items<'b, 'a, 'de> {
-    decoder: &'b Decoder<'a, 'de>,
-    items: &'b mut std::iter::Enumerate<std::slice::Iter<'de, Node>>,
-}
-
-impl<'de> SeqAccess<'de> for Items<'_, '_, 'de> {
-    type Error = DecodeError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, DecodeError> {
-        let Some((index, node)) = self.items.next() else { return Ok(None) };
-        let child = self.decoder.child(node, format!("{}[{index}]", self.decoder.path));
-        let (place, path) = (node.place.clone(), child.path.clone());
-        seed.deserialize(child).map(Some).map_err(|error| placed_at(error, place, path))
-    }
-}
-
-struct Entries<'b, 'a, 'de> {
-    decoder: &'b Decoder<'a, 'de>,
-    rest: &'b mut std::vec::IntoIter<&'de super::Entry>,
-    current: Option<&'de super::Entry>,
-}
-
-impl<'de> MapAccess<'de> for Entries<'_, '_, 'de> {
-    type Error = DecodeError;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, DecodeError> {
-        self.current = self.rest.next();
-        let Some(entry) = self.current else { return Ok(None) };
-        let key = seed.deserialize(entry.key.as_str().into_deserializer());
-        let path = join(&self.decoder.path, &entry.key);
-        key.map(Some).map_err(|error| placed_at(error, entry.place.clone(), path))
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(
-        &mut self,
-        seed: V,
-    ) -> Result<V::Value, DecodeError> {
-        let Some(entry) = self.current else {
-            return Err(DecodeError::invalid_type(Unexpected::Map, &"a key before its value"));
-        };
-        let path = join(&self.decoder.path, &entry.key);
-        // Newtypes and quantities fail in their own code, after the decoder of their text is gone.
-        seed.deserialize(self.decoder.child(&entry.value, path.clone()))
-            .map_err(|error| placed_at(error, entry.value.place.clone(), path))
-    }
-}
-
-fn placed_at(error: DecodeError, place: Place, path: String) -> DecodeError {
-    match error.place {
-        Some(_) => error,
-        None => DecodeError { place: Some(place), path, ..error },
-    }
-}
-
-struct Variant<'de>(&'de str);
-
-impl<'de> EnumAccess<'de> for Variant<'de> {
-    type Error = DecodeError;
-    type Variant = UnitOnly;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(
-        self,
-        seed: V,
-    ) -> Result<(V::Value, UnitOnly), DecodeError> {
-        Ok((seed.deserialize(de::value::BorrowedStrDeserializer::new(self.0))?, UnitOnly))
-    }
-}
-
-struct UnitOnly;
-
-impl<'de> VariantAccess<'de> for UnitOnly {
-    type Error = DecodeError;
-
-    fn unit_variant(self) -> Result<(), DecodeError> {
-        Ok(())
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, DecodeError> {
-        Err(DecodeError::custom("expected a word"))
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, DecodeError> {
-        Err(DecodeError::custom("expected a word"))
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value, DecodeError> {
-        Err(DecodeError::custom("expected a word"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        node::parse,
-        units::{Period, Ratio},
-    };
-    use std::collections::BTreeMap;
-
-    #[derive(Debug, Deserialize)]
-    #[allow(dead_code)]
-    struct Section {
-        url: String,
-        timeout: Option<Period>,
-        #[serde(default)]
-        ratio: Option<Ratio>,
-        #[serde(default)]
-        labels: BTreeMap<String, String>,
-        #[serde(default)]
-        ports: Vec<u16>,
-        #[serde(default)]
-        mode: Mode,
-    }
-
-    #[derive(Debug, Default, PartialEq, Deserialize)]
-    #[serde(rename_all = "snake_case")]
-    enum Mode {
-        #[default]
-        Fast,
-        Slow,
-    }
-
-    fn section(text: &str) -> Result<Section, Vec<String>> {
-        let node = parse(text, "f.yml").unwrap();
-        decode(&node, "http").map_err(|problems| problems.iter().map(ToString::to_string).collect())
-    }
-
-    #[test]
-    fn texts_take_the_type_that_is_asked_for() {
-        let section = section(
-            "url: 1.10\ntimeout: 5s\nratio: 80%\nlabels: {a: true}\nports: ['80', 443]\nmode: slow\n",
-        )
-        .unwrap();
-        assert_eq!(section.url, "1.10");
-        assert_eq!(section.labels["a"], "true");
-        assert_eq!(section.ports, [80, 443]);
-        assert_eq!(section.mode, Mode::Slow);
-    }
-
-    #[test]
-    fn null_is_no_value() {
-        assert!(section("url: x\ntimeout: ~\n").unwrap().timeout.is_none());
-        assert!(section("url: x\ntimeout:\n").unwrap().timeout.is_none());
-    }
-
-    #[test]
-    fn every_unknown_key_is_reported_beside_the_first_type_error() {
-        assert_eq!(
-            section("address: x\ntimeout: 5x\nprts: 1\n").unwrap_err(),
-            [
-                "f.yml:1:1: http.address: unknown key, expected one of `url`, `timeout`, `ratio`, \
-                 `labels`, `ports`, `mode`",
-                "f.yml:3:1: http.prts: unknown key, did you mean `ports`?",
-                "f.yml:2:10: http.timeout: expected a duration such as 15s, 1m30s or 800ms, \
-                 found `5x`",
-            ]
-        );
-    }
-
-    #[test]
-    fn type_errors_say_where_and_what_was_expected() {
-        for (text, message) in [
-            ("{}", "f.yml:1:1: http: the key `url` is missing"),
-            ("url: [a]", "f.yml:1:6: http.url: expected a text, found a list"),
-            ("url:", "f.yml:1:4: http.url: expected a text, found nothing"),
-            ("url: x\nports: 80", "f.yml:2:8: http.ports: expected a list, found `80`"),
-            (
-                "url: x\nports: [1, 99999]",
-                "f.yml:2:12: http.ports[1]: expected a whole number from 0 to 65535, found `99999`",
-            ),
-            (
-                "url: x\nratio: 80",
-                "f.yml:2:8: http.ratio: expected a share from 0 to 1 or 0% to 100%, found `80`",
-            ),
-            (
-                "url: x\nmode: medium",
-                "f.yml:2:7: http.mode: expected one of `fast`, `slow`, found `medium`",
-            ),
-        ] {
-            assert_eq!(section(text).unwrap_err(), [message], "{text}");
-        }
     }
 }

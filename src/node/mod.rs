@@ -3,12 +3,17 @@
 //! The tree keeps scalars as raw text: what a text means is decided by the type that it is
 //! decoded into, so `version: 1.10` stays `1.10` and a quoted number still is a number.
 
+mod access;
 mod decode;
+mod keys;
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt, sync::Arc};
 
-pub use decode::{decode, fields, unknown_key};
+pub use decode::decode;
+pub use keys::{fields, unknown_key};
 pub use parse::parse;
 
 /// Where a node begins: file, line and column, both counted from 1.

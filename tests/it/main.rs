@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, unreachable_pub)]
 
 mod app; // the real program, started for one test
+mod architecture; // which room may import which
 mod certificates; // certificates of any kind, and TLS servers that show them
 mod configuration; // every mistake in a file and its message
 mod endpoints; // every endpoint: codes, headers, documents
