@@ -9,7 +9,13 @@ mod system;
 use crate::check::Kind;
 
 /// Every kind that a configuration can name, in the order of the alphabet.
-pub const KINDS: &[Kind] = &[disk::KIND, http::KIND, postgres::KIND, runtime::KIND, system::KIND];
+pub const KINDS: &[Kind] = &[
+    disk::KIND,
+    http::KIND,
+    postgres::KIND,
+    runtime::KIND,
+    system::KIND,
+];
 
 /// The kind of checks that a program registers in its own code.
 pub const CODE: Kind = Kind {

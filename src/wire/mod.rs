@@ -2,9 +2,13 @@
 
 pub mod http;
 pub mod resolver;
+pub mod stream;
 pub mod tls;
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, OnceLock},
+};
 
 use rustls::RootCertStore;
 
@@ -24,6 +28,13 @@ impl Wire {
     }
 }
 
+/// A text that no other run has: what is written with it and read back is this run's own.
+pub fn nonce() -> String {
+    // The keys of each state differ, and those of a process are random.
+    let part = || RandomState::new().hash_one(());
+    format!("{:016x}{:016x}", part(), part())
+}
+
 fn load_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -31,4 +42,16 @@ fn load_roots() -> RootCertStore {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     roots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_runs_have_the_same_nonce() {
+        let nonces: std::collections::HashSet<_> = (0..1_000).map(|_| nonce()).collect();
+        assert_eq!(nonces.len(), 1_000);
+        assert!(nonces.iter().all(|nonce| nonce.len() == 32));
+    }
 }
