@@ -3,6 +3,7 @@
 mod disk;
 mod http;
 mod postgres;
+mod redis;
 mod runtime;
 mod system;
 
@@ -13,6 +14,7 @@ pub const KINDS: &[Kind] = &[
     disk::KIND,
     http::KIND,
     postgres::KIND,
+    redis::KIND,
     runtime::KIND,
     system::KIND,
 ];
