@@ -219,7 +219,7 @@ async fn what_is_not_redis_is_a_protocol_error() {
 async fn a_password_file_that_changes_is_read_anew() {
     let server = Server::start(|commands| match commands {
         login if login.contains("AUTH") && login.contains("second") => "+OK\r\n+OK\r\n".to_owned(),
-        login if login.contains("AUTH") => Some("-WRONGPASS invalid\r\n-NOAUTH no\r\n".to_owned()),
+        login if login.contains("AUTH") => "-WRONGPASS invalid\r\n-NOAUTH no\r\n".to_owned(),
         _ => answer_with(commands, "", None),
     })
     .await;
