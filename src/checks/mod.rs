@@ -3,6 +3,7 @@
 mod disk;
 mod http;
 mod postgres;
+mod rabbitmq;
 mod redis;
 mod runtime;
 mod system;
@@ -14,6 +15,7 @@ pub const KINDS: &[Kind] = &[
     disk::KIND,
     http::KIND,
     postgres::KIND,
+    rabbitmq::KIND,
     redis::KIND,
     runtime::KIND,
     system::KIND,
