@@ -1,4 +1,4 @@
-//! `rabbitmq`: a RabbitMQ broker, or another that speaks AMQP 0-9-1.
+//! `rabbitmq`: a `RabbitMQ` broker, or another that speaks AMQP 0-9-1.
 
 mod connection;
 mod params;
