@@ -16,8 +16,9 @@ pub(super) enum LogFormat {
 
 /// Sends log lines to standard error, panics among them.
 pub(super) fn set_up(format: LogFormat, level: &str) -> Result<(), String> {
-    // The server library tells of its own threads; below warning that is for its developers.
-    let filter = EnvFilter::try_new(format!("actix_server=warn,{level}"))
+    // The server library tells of its own threads; below warning that is for its developers. The
+    // client of RabbitMQ calls errors what a check has already reported.
+    let filter = EnvFilter::try_new(format!("actix_server=warn,lapin=off,{level}"))
         .map_err(|error| format!("--log-level: expected a level or a filter: {error}"))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
