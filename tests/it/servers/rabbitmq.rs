@@ -139,7 +139,9 @@ impl Rabbitmq {
     fn erl_call(&self, expression: &str) -> Output {
         let mut command = Command::new(&self.programs.erl_call);
         let address = format!("127.0.0.1:{}", self.node_port);
-        command.args(["-r", "-address", &address, "-e"]);
+        // Its own random names are the same within a second, and the node talks to each name once.
+        let name = format!("test{}", random_token());
+        command.args(["-h", &name, "-address", &address, "-e"]);
         command.env("HOME", self.guardian.folder()).current_dir("/");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = as_server_user(&mut command).spawn().unwrap();
