@@ -11,6 +11,8 @@ mod exposition; // both formats, as Prometheus and others read them
 mod kind_disk; // file systems of this machine and of one that is made of files
 mod kind_http; // asking URLs: answers, redirects, certificates, timeouts
 mod kind_postgres; // PostgreSQL servers: primary, replica, behind PgBouncer
+mod kind_rabbitmq; // RabbitMQ: queues, a round trip, alarms
+mod kind_redis; // Redis servers: roles, memory, a round trip
 mod kind_system; // CPU, memory and load of this machine and of one that is made of files
 mod probing; // one check of a configuration, probed without an engine
 mod servers; // private PostgreSQL, Redis, RabbitMQ and PgBouncer servers
