@@ -114,7 +114,7 @@ impl TlsClient {
     /// TLS towards `host` under `settings`; `resolve` says where a relative path starts.
     ///
     /// # Errors
-    /// A key that cannot be used now, so that it will not be usable later either.
+    /// The first key that cannot be used.
     pub fn new(
         wire: &Arc<Wire>,
         settings: &TlsSettings,

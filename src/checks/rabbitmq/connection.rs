@@ -32,10 +32,9 @@ use crate::{
 /// Opens connections.
 #[derive(Debug)]
 pub(super) struct Opener {
-    /// Where the broker is, and who logs in.
+    /// Where the broker is, and who logs in, without the password.
     pub(super) uri: AMQPUri,
-    /// The password, when it is not that of the URI.
-    pub(super) password: Option<SecretSource>,
+    pub(super) password: SecretSource,
     /// `None` speaks plain text.
     pub(super) tls: Option<TlsClient>,
     /// What the broker is called.
@@ -90,13 +89,10 @@ impl Opener {
     /// Connects and logs in.
     pub(super) async fn open(&self, context: &ProbeContext) -> Result<Session, Failure> {
         let mut uri = self.uri.clone();
-        if let Some(password) = &self.password {
-            let password = password.read().map_err(|error| {
-                Failure::new(Reason::Config, "`password_file` can no longer be read")
-                    .with_source(error)
-            })?;
-            password.expose().clone_into(&mut uri.authority.userinfo.password);
-        }
+        let password = self.password.read().map_err(|error| {
+            Failure::new(Reason::Config, "`password_file` can no longer be read").with_source(error)
+        })?;
+        password.expose().clone_into(&mut uri.authority.userinfo.password);
         let runtime = lapin::runtime::default_runtime().map_err(of_operation)?;
         let stream = dial(
             (&self.uri.authority.host, self.uri.authority.port),

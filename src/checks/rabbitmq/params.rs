@@ -10,7 +10,7 @@ use super::connection::Opener;
 use crate::{
     check::{Params, Shared, Target},
     node::Problem,
-    secret::Secret,
+    secret::{Secret, SecretSource},
     units::Limits,
     wire::{stream::TlsClient, tls::TlsSettings},
 };
@@ -111,16 +111,18 @@ impl RabbitmqParams {
         params: &Params<'_>,
         shared: &Shared,
     ) -> Result<Opener, Vec<Problem>> {
-        let (mut uri, has_password) = self.parse_url(params)?;
+        let (mut uri, password) = self.parse_url(params)?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
         uri.query.frame_max.get_or_insert(FRAME_BYTES);
         let mut problems = Vec::new();
-        if has_password && self.password_file.is_some() {
+        if password.is_some() && self.password_file.is_some() {
             let message = "expected only one of `password_file` and a password in `url`";
             problems.push(params.problem("password_file", message));
         }
-        let password = params.secret("password", None, self.password_file.as_deref());
-        let password = password.map_err(|unreadable| problems.extend(unreadable)).ok();
+        let file = params.secret("password", None, self.password_file.as_deref());
+        let file = file.map_err(|unreadable| problems.extend(unreadable)).ok().flatten();
+        let inline = || SecretSource::Inline(password.unwrap_or_else(|| Secret::new("guest")));
+        let password = file.unwrap_or_else(inline);
         let secure = self.tls.is_some() || uri.scheme == AMQPScheme::AMQPS;
         let settings = self.tls.clone().unwrap_or_default();
         let host = uri.authority.host.clone();
@@ -128,8 +130,8 @@ impl RabbitmqParams {
             .then(|| TlsClient::new(&shared.wire, &settings, &host, |path| params.resolve(path)))
             .transpose()
             .map_err(|tls| problems.push(params.problem(&format!("tls.{}", tls.key), tls.message)));
-        match (password, tls) {
-            (Some(password), Ok(tls)) if problems.is_empty() => {
+        match tls {
+            Ok(tls) if problems.is_empty() => {
                 let target = target(&uri, tls.is_some());
                 Ok(Opener { uri, password, tls, target })
             }
@@ -137,8 +139,8 @@ impl RabbitmqParams {
         }
     }
 
-    /// The URL, and whether it holds a password. Messages about its text quote nothing of it.
-    fn parse_url(&self, params: &Params<'_>) -> Result<(AMQPUri, bool), Vec<Problem>> {
+    /// The URL without its password, and that. Messages about its text quote nothing of it.
+    fn parse_url(&self, params: &Params<'_>) -> Result<(AMQPUri, Option<Secret>), Vec<Problem>> {
         let text = self.url.expose();
         let wrong = |message: &str| Err(vec![params.problem("url", message)]);
         let Some(("amqp" | "amqps", rest)) = text.split_once("://") else {
@@ -179,7 +181,8 @@ impl RabbitmqParams {
         if uri.vhost.len() > LONGEST_NAME {
             return wrong("expected at most 255 bytes in the name of the virtual host");
         }
-        Ok((uri, user.contains(':')))
+        let password = std::mem::take(&mut uri.authority.userinfo.password);
+        Ok((uri, user.contains(':').then(|| Secret::new(password))))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What it means that a broker refuses something, or does not answer.
 
-use lapin::{Error, ErrorKind, protocol::AMQPError};
+use lapin::{Error, ErrorKind};
 
 use crate::{
     outcome::{Failure, Reason, Verdict},
@@ -14,19 +14,23 @@ const NOT_FOUND: u16 = 404;
 const RESOURCE_LOCKED: u16 = 405;
 const RESOURCE_ERROR: u16 = 506;
 const NOT_ALLOWED: u16 = 530;
+const INTERNAL_ERROR: u16 = 541;
 
 /// The failure of logging in and entering the virtual host.
 pub(super) fn of_login(error: Error) -> Failure {
     let (reason, message) = match error.kind() {
         ErrorKind::ProtocolError(refusal) => match refusal.get_id() {
             ACCESS_REFUSED => (Reason::Auth, "the broker refused the user or the password"),
-            NOT_ALLOWED if says(refusal, "not found") => {
+            NOT_ALLOWED if refusal.get_message().as_str().ends_with("not found") => {
                 (Reason::Config, "the virtual host does not exist")
             }
-            NOT_ALLOWED if says(refusal, "limit") => {
+            NOT_ALLOWED if refusal.get_message().as_str().ends_with("is reached") => {
                 (Reason::Pool, "the broker has reached a limit of connections")
             }
             NOT_ALLOWED => (Reason::Auth, "the user has no access to the virtual host"),
+            INTERNAL_ERROR if refusal.get_message().as_str().ends_with("is down") => {
+                (Reason::Assertion, "the virtual host is down")
+            }
             _ => return of_operation(error),
         },
         ErrorKind::AuthProviderError(_) => (Reason::Auth, "the broker asks for another login"),
@@ -42,7 +46,7 @@ pub(super) fn of_operation(error: Error) -> Failure {
         ErrorKind::ProtocolError(refusal) => match refusal.get_id() {
             CONNECTION_FORCED => (Reason::Connect, "the broker closed the connection by order"),
             ACCESS_REFUSED => (Reason::Auth, "the user has no right to this"),
-            NOT_ALLOWED if says(refusal, "limit") => {
+            NOT_ALLOWED if refusal.get_message().as_str().contains("maximum allowed") => {
                 (Reason::Pool, "the broker has reached a limit of channels")
             }
             RESOURCE_ERROR => (Reason::Alarm, "the broker lacks the resources for this"),
@@ -72,9 +76,11 @@ pub(super) fn of_operation(error: Error) -> Failure {
 /// What it means that a queue cannot be looked at: a verdict about the queue, or no verdict.
 pub(super) fn of_queue(name: &str, error: Error) -> Result<Verdict, Failure> {
     let ErrorKind::ProtocolError(refusal) = error.kind() else { return Err(of_operation(error)) };
+    // The text repeats the name, which may be any.
+    let text = refusal.get_message().as_str().replace(name, "");
     match refusal.get_id() {
         // So a broker calls a queue whose node cannot be reached, too.
-        NOT_FOUND if says(refusal, "down") || says(refusal, "timeout") => {
+        NOT_FOUND if text.contains("inaccessible") || text.contains("timeout") => {
             let message = format!("the queue `{name}` is not available: its node is down");
             Ok(Verdict::unhealthy(Reason::Assertion, message))
         }
@@ -105,14 +111,10 @@ pub(super) fn of_round_trip(error: Error) -> Failure {
     failure
 }
 
-fn says(refusal: &AMQPError, text: &str) -> bool {
-    refusal.get_message().as_str().contains(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
+    use lapin::protocol::{AMQPError, AMQPErrorKind, AMQPHardError, AMQPSoftError};
 
     fn refusal(kind: impl Into<AMQPErrorKind>, text: &str) -> Error {
         ErrorKind::ProtocolError(AMQPError::new(kind.into(), text.into())).into()
@@ -123,7 +125,7 @@ mod tests {
         let not_allowed = |text| of_login(refusal(AMQPHardError::NOTALLOWED, text)).reason;
         assert_eq!(not_allowed("NOT_ALLOWED - vhost nope not found"), Reason::Config);
         assert_eq!(
-            not_allowed("NOT_ALLOWED - access to vhost 'v' refused for user 'u'"),
+            not_allowed("NOT_ALLOWED - access to vhost 'limit is reached' refused for user 'u'"),
             Reason::Auth
         );
         assert_eq!(
@@ -133,6 +135,9 @@ mod tests {
             ),
             Reason::Pool
         );
+        let down = "INTERNAL_ERROR - access to vhost 'v' refused for user 'u': vhost 'v' is down";
+        let down = of_login(refusal(AMQPHardError::INTERNALERROR, down));
+        assert_eq!(down.message, "the virtual host is down");
         let refused = of_login(refusal(AMQPSoftError::ACCESSREFUSED, "ACCESS_REFUSED - Login"));
         assert_eq!(refused.reason, Reason::Auth);
         assert_eq!(refused.message, "the broker refused the user or the password");
@@ -141,6 +146,10 @@ mod tests {
     #[test]
     fn a_queue_that_is_not_there_is_a_verdict_and_one_that_is_hidden_is_not() {
         let missing = "NOT_FOUND - no queue 'orders' in vhost 'v'";
+        let named = refusal(AMQPSoftError::NOTFOUND, "NOT_FOUND - no queue 'timeouts' in vhost");
+        let verdict = of_queue("timeouts", named).unwrap();
+        let expected = "the queue `timeouts` does not exist";
+        assert_eq!(verdict, Verdict::unhealthy(Reason::Assertion, expected));
         let node_down = "NOT_FOUND - home node 'rabbit@b' of durable queue 'orders' in vhost 'v' \
                          is down or inaccessible";
         for (text, expected) in [
