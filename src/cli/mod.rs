@@ -35,9 +35,9 @@ struct Cli {
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, env = "HEALTH_EXPORTER_LOG_FORMAT")]
     log_format: LogFormat,
     /// What is logged: error, warn, info, debug, trace, or a filter such as
-    /// `info,health_exporter=debug`.
-    #[arg(long, global = true, default_value = "info", env = "HEALTH_EXPORTER_LOG_LEVEL")]
-    log_level: String,
+    /// `info,health_exporter=debug`. Default: info when serving, else warn.
+    #[arg(long, global = true, value_name = "LEVEL", env = "HEALTH_EXPORTER_LOG_LEVEL")]
+    log_level: Option<String>,
 }
 
 #[derive(Args)]
@@ -83,10 +83,13 @@ enum Command {
 /// Parses the command line and does what it says.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(message) = log::set_up(cli.log_format, &cli.log_level) {
+    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    let usual_level = if matches!(command, Command::Serve(_)) { "info" } else { "warn" };
+    let level = cli.log_level.as_deref().unwrap_or(usual_level);
+    if let Err(message) = log::set_up(cli.log_format, level) {
         return fail(&message, USAGE);
     }
-    let done = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+    let done = match command {
         Command::Serve(Serve { config, listen }) => serve(config, listen.as_deref()),
         Command::CheckConfig { path } => check_config(&path),
         Command::RunOnce { config, check, output } => once::run(config.as_deref(), &check, output),

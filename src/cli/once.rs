@@ -96,9 +96,6 @@ fn table(records: &[Arc<Record>]) -> String {
         if let Some(finding) = &outcome.finding {
             let _ = write!(out, "  {}: {}", finding.reason, finding.message);
         }
-        if let Some(cause) = &outcome.cause {
-            let _ = write!(out, " ({cause})");
-        }
         out.push('\n');
     }
     out
@@ -113,8 +110,6 @@ struct RunView<'a> {
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<&'a str>,
     phases: BTreeMap<&'static str, f64>,
     details: BTreeMap<&'a str, serde_json::Value>,
     readings: Vec<ReadingView<'a>>,
@@ -157,7 +152,6 @@ fn view<'a>(outcome: &'a Outcome, kind: &'static str) -> RunView<'a> {
         duration_seconds: outcome.duration.as_secs_f64(),
         reason: outcome.reason().map(crate::outcome::Reason::as_str),
         error: outcome.finding.as_ref().map(|finding| finding.message.as_str()),
-        cause: outcome.cause.as_deref(),
         phases: recording
             .phases
             .iter()

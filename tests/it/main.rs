@@ -4,8 +4,11 @@
 
 mod app; // the real program, started for one test
 mod architecture; // which room may import which
+mod catalogue; // the metrics as they are promised, name by name
 mod certificates; // certificates of any kind, and TLS servers that show them
+mod command_line; // flags, exit codes, signals
 mod configuration; // every mistake in a file and its message
+mod embedding; // the crate in a program of its own
 mod endpoints; // every endpoint: codes, headers, documents
 mod exposition; // both formats, as Prometheus and others read them
 mod kind_disk; // file systems of this machine and of one that is made of files

@@ -1,0 +1,230 @@
+use std::{
+    fs,
+    net::TcpListener,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::app::TestApp;
+
+fn program(arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "
+checks:
+  - {name: fine, tags: [own], runtime: {}}
+  - {name: down, timeout: 2s, http: {url: 'http://127.0.0.1:1/'}}
+";
+    fs::write(folder.path().join("health.yml"), config).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_health-exporter"))
+        .args(arguments)
+        .current_dir(folder.path())
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn without_a_file_it_watches_this_machine_and_itself() {
+    let app = TestApp::start_in(tempfile::tempdir().unwrap(), &[]);
+    app.wait_for_first_round();
+    for name in ["system", "disk", "runtime", "self"] {
+        let view = app.wait_until(name, "judged", |view| view["status"] != "unknown");
+        assert_eq!(view["importance"], "important");
+    }
+    app.wait_for("self", "healthy");
+    assert_eq!(app.get("/health").status, 200, "a full laptop is no outage");
+    let scrape = app.scrape();
+    assert!(scrape.value("health_system_memory_total_bytes", &[]).is_some_and(|bytes| bytes > 1e6));
+    assert_eq!(scrape.value("health_exporter_checks_configured", &[]), Some(4.0));
+    assert!(scrape.value("process_resident_memory_bytes", &[]).is_some_and(|bytes| bytes > 1e6));
+}
+
+#[test]
+fn a_port_in_use_is_one_line_and_exit_code_1() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for arguments in
+        [vec!["--listen", &address], vec!["--config", "health.yml", "--listen", &address]]
+    {
+        let (code, out, err) = said(&program(&arguments));
+        assert_eq!(code, Some(1));
+        assert_eq!(out, "");
+        assert_eq!(
+            err,
+            format!("cannot listen on {address}: Address already in use (os error 98)\n")
+        );
+    }
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    for (arguments, message) in [
+        (vec!["frobnicate"], "unrecognized subcommand 'frobnicate'"),
+        (vec!["--speed", "9"], "unexpected argument '--speed'"),
+        (vec!["--listen", "nowhere"], "cannot listen on `nowhere`: expected an address"),
+        (vec!["--log-level", "info,=="], "--log-level: expected a level or a filter"),
+        (
+            vec!["run-once", "--config", "health.yml", "--check", "x"],
+            "--check: there is no check `x`",
+        ),
+        (vec!["run-once", "--output", "xml"], "invalid value 'xml'"),
+        (vec!["probe", "nonsense"], "http.url: expected"),
+        (vec!["check-config"], "<PATH>"),
+    ] {
+        let (code, out, err) = said(&program(&arguments));
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(err.contains(message), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn version_and_help_are_on_standard_output() {
+    let (code, out, _) = said(&program(&["--version"]));
+    assert_eq!((code, out), (Some(0), format!("health-exporter {}\n", env!("CARGO_PKG_VERSION"))));
+    let (code, out, _) = said(&program(&["--help"]));
+    assert_eq!(code, Some(0));
+    for word in ["serve", "check-config", "run-once", "schema", "probe", "--config", "--listen"] {
+        assert!(out.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn run_once_shows_what_was_found_and_says_so_by_its_exit_code() {
+    let (code, out, _) = said(&program(&["run-once", "--config", "health.yml"]));
+    assert_eq!(code, Some(1));
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].starts_with("fine  healthy"), "{out}");
+    assert!(lines[1].starts_with("down  error") && lines[1].contains("connect: "), "{out}");
+
+    let (code, out, err) =
+        said(&program(&["run-once", "--config", "health.yml", "--check", "fine"]));
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(out.lines().count(), 1);
+}
+
+#[test]
+fn run_once_as_json_is_for_programs() {
+    let arguments = ["run-once", "--config", "health.yml", "--output", "json"];
+    let (code, out, _) = said(&program(&arguments));
+    assert_eq!(code, Some(1));
+    let found: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(found["fine"]["status"], "healthy");
+    assert_eq!(found["down"]["reason"], "connect");
+    assert!(found["down"]["duration_seconds"].as_f64().unwrap() < 2.0);
+}
+
+#[test]
+fn probe_says_by_its_exit_code_whether_a_url_answers() {
+    let app = TestApp::start("checks: []");
+    let live = format!("http://{}/health/live", app.address());
+    let (code, out, err) = said(&program(&["probe", &live]));
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "", ""));
+    let missing = format!("http://{}/missing", app.address());
+    let (code, _, err) = said(&program(&["probe", &missing]));
+    assert_eq!(code, Some(1));
+    assert!(err.contains("status: "), "{err}");
+}
+
+#[test]
+fn the_schema_is_a_json_schema_that_knows_every_kind() {
+    let (code, out, _) = said(&program(&["schema"]));
+    assert_eq!(code, Some(0));
+    let schema: Value = serde_json::from_str(&out).unwrap();
+    jsonschema::meta::validate(&schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let good = serde_json::json!({"x-note": 1, "checks": [{"name": "a", "runtime": {}}]});
+    assert!(validator.is_valid(&good));
+    for bad in [
+        serde_json::json!({"checks": [{"name": "a", "runtime": {"speed": 1}}]}),
+        serde_json::json!({"checks": [{"name": "a"}]}),
+        serde_json::json!({"checks": [{"name": "A", "runtime": {}}]}),
+        serde_json::json!({"checks": [{"name": "a", "runtime": {}, "system": {}}]}),
+        serde_json::json!({"colour": "red"}),
+    ] {
+        assert!(!validator.is_valid(&bad), "{bad}");
+    }
+    for kind in health_exporter::checks::KINDS {
+        assert!(!schema["properties"]["checks"]["items"]["properties"][kind.name].is_null());
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_health-exporter"))
+        .arg("schema")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+/// A check that is under way for as long as it may, so that stopping has something to end.
+const SLOW: &str = "
+engine: {drain_delay: 60s}
+checks:
+  - {name: slow, interval: 30s, timeout: 30s, http: {url: 'http://10.255.255.1/'}}
+  - {name: fine, interval: 200ms, runtime: {}}
+";
+
+#[test]
+fn sigterm_drains_and_a_second_one_ends_at_once() {
+    let app = TestApp::start(SLOW);
+    app.wait_for("fine", "healthy");
+    app.signal("TERM");
+    app.wait_for_line("it drains", |line| line["message"] == "draining");
+    let ready = app.get("/health/ready");
+    assert_eq!((ready.status, &ready.json()["phase"]), (503, &"draining".into()));
+    for path in ["/health/live", "/metrics", "/health/startup"] {
+        assert_eq!(app.get(path).status, 200, "{path}");
+    }
+    let draining = [("phase", "draining")];
+    assert_eq!(app.scrape().value("health_exporter_phase", &draining), Some(1.0));
+    app.wait_for_runs("fine", 1);
+    app.signal("TERM");
+    assert_eq!(app.wait_for_exit(), 0);
+}
+
+#[test]
+fn sigint_ends_without_delay() {
+    let app = TestApp::start(SLOW);
+    app.wait_for("fine", "healthy");
+    app.signal("INT");
+    assert_eq!(app.wait_for_exit(), 0);
+}
+
+#[test]
+fn sigterm_ends_by_itself_after_the_delay() {
+    let app = TestApp::start(&SLOW.replace("60s", "100ms"));
+    app.wait_for("fine", "healthy");
+    app.signal("TERM");
+    assert_eq!(app.wait_for_exit(), 0);
+}
+
+#[test]
+fn the_log_tells_of_the_first_round_and_of_each_change_once() {
+    let app = TestApp::start(
+        "
+defaults: {interval: 200ms}
+checks:
+  - {name: fine, runtime: {}}
+  - {name: down, http: {url: 'http://127.0.0.1:1/?token=secret'}}
+",
+    );
+    app.wait_for_first_round();
+    app.wait_for_runs("down", 3);
+    assert_eq!(app.transitions("down"), ["pending -> error (connect)"]);
+    assert_eq!(app.transitions("fine"), Vec::<String>::new());
+    let round = app
+        .wait_for_line("the round is done", |line| line["message"] == "first round of checks done");
+    assert_eq!((&round["checks"], &round["bad"]), (&2.into(), &1.into()));
+    assert_eq!(round["names"], "down");
+}
