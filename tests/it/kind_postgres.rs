@@ -11,6 +11,7 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::{
     app::TestApp,
+    certificates::Authority,
     servers::{Database, Pgbouncer, Postgres},
 };
 
@@ -463,25 +464,19 @@ fn a_replica_is_judged_by_its_lag_and_its_role() {
 fn a_certificate_is_verified_and_a_renewed_authority_is_seen() {
     let Some(server) = Postgres::dedicated() else { return };
     let database = monitored(&server);
-    let (authority, issuer) = authority();
-    let key = rcgen::KeyPair::generate().unwrap();
-    let params = rcgen::CertificateParams::new(vec!["db.internal".to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, &issuer).unwrap();
+    let authority = Authority::new();
+    let files = authority.issue(&["db.internal"], -1, 30).write(server.socket_dir());
     let owner = fs::metadata(server.socket_dir()).unwrap();
-    for (name, content) in [("server.pem", certificate.pem()), ("server.key", key.serialize_pem())]
-    {
-        let path = server.socket_dir().join(name);
-        fs::write(&path, content).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
-        let setting = if name == "server.pem" { "ssl_cert_file" } else { "ssl_key_file" };
-        server.execute(&format!("ALTER SYSTEM SET {setting} = '{}'", path.display()));
+    for (setting, file) in [("ssl_cert_file", files.0), ("ssl_key_file", files.1)] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        chown(&file, Some(owner.uid()), Some(owner.gid())).unwrap();
+        server.execute(&format!("ALTER SYSTEM SET {setting} = '{}'", file.display()));
     }
     server.execute("ALTER SYSTEM SET ssl = on");
     server.execute("SELECT pg_reload_conf()");
 
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("ca.pem"), self::authority().0).unwrap();
+    Authority::new().write(folder.path());
     let url = url(&database.url());
     let config = format!(
         "checks:\n{}{}{}",
@@ -493,20 +488,12 @@ fn a_certificate_is_verified_and_a_renewed_authority_is_seen() {
     let app = TestApp::start_in(folder, &["--config", "health.yml"]);
     let error = "no authority that we trust signed the certificate, see `tls.ca_file`";
     wait_for(&app, "verified", ("error", "tls", error));
-    fs::write(app.folder().join("ca.pem"), authority).unwrap();
+    authority.write(app.folder());
     app.wait_for("verified", "healthy");
     wait_for(&app, "misnamed", ("error", "tls", "the certificate is for another name"));
     app.wait_for("insecure", "healthy");
     let tls = [("check", "misnamed"), ("phase", "tls")];
     assert!(app.scrape().value("health_check_phase_duration_seconds", &tls).is_some());
-}
-
-/// The certificate of a new authority in PEM, and what signs with it.
-fn authority() -> (String, rcgen::Issuer<'static, rcgen::KeyPair>) {
-    let mut params = rcgen::CertificateParams::default();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let key = rcgen::KeyPair::generate().unwrap();
-    (params.self_signed(&key).unwrap().pem(), rcgen::Issuer::new(params, key))
 }
 
 #[test]
