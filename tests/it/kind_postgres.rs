@@ -359,6 +359,55 @@ fn metrics_made_of_sql_have_labels_and_limits_of_their_own() {
 }
 
 #[test]
+fn a_metric_that_cannot_be_read_degrades_the_check_and_says_why() {
+    let Some(server) = Postgres::shared() else { return };
+    let url = url(&server.create_database().url());
+    let cases = [
+        (
+            "rows",
+            "query: 'SELECT generate_series(1, 9)', max_rows: 8",
+            "it returns more than 8 rows",
+        ),
+        ("same", "query: 'VALUES (1), (1)', value: column1", "two rows have the same labels"),
+        ("name", "query: SELECT 1 AS v, labels: [region]", "it returns no column `region`"),
+        (
+            "many",
+            "query: 'SELECT 1, 2'",
+            "expected one column beside the labels, or the key `value`",
+        ),
+        ("text", "query: SELECT version()", "the value is not a finite number"),
+        ("two", "query: SELECT 1; SELECT 2", "expected exactly one statement"),
+    ];
+    let checks = cases.map(|(name, keys, _)| {
+        check(name, &format!("{url}, metrics: [{{name: {name}, help: Bad., {keys}}}]"))
+    });
+    let app = start(&checks);
+    for (name, _, error) in cases {
+        let family = format!("health_custom_{name}");
+        wait_for(&app, name, ("degraded", "config", &format!("{family}: {error}")));
+        assert_eq!(app.scrape().value(&family, &[("check", name)]), None);
+    }
+}
+
+#[test]
+fn a_connection_that_was_cut_is_replaced_within_the_next_run() {
+    let Some(server) = Postgres::shared() else { return };
+    let database = server.create_database();
+    let app = start(&[check("db", &url(&database.url()))]);
+    app.wait_for("db", "healthy");
+    server.execute(&format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'",
+        database.name
+    ));
+    app.wait_for_runs("db", 2);
+    app.wait_for("db", "healthy");
+    let lost = [("check", "db"), ("reason", "connect")];
+    assert_eq!(app.scrape().value("health_check_failures_total", &lost), Some(0.0));
+    let noise: Vec<_> = app.log().into_iter().filter(|line| line["level"] == "WARN").collect();
+    assert!(noise.is_empty(), "{noise:?}");
+}
+
+#[test]
 fn through_pgbouncer_no_trace_is_left_in_the_session() {
     let Some(server) = Postgres::shared() else { return };
     let database = monitored(server);

@@ -64,16 +64,10 @@ impl Address {
             }
             [port, ..] => *port,
         };
-        let place = place(config.get_hosts(), port).map_err(|message| {
+        let place = place(config.get_hosts(), port).map_err(|message| match &params.url {
             // The host is not repeated: what follows an unescaped `@` of a password ends up there.
-            let message = match (message, &params.url) {
-                (NOT_A_HOST, Some(_)) => {
-                    "expected the name or address of a host; in a password, \
-                                          `@`, `:` and `/` are written %40, %3A and %2F"
-                }
-                (message, _) => message,
-            };
-            problem(key("host"), message)
+            Some(_) if message == NOT_A_HOST => problem("url", NOT_A_HOST_OF_URL),
+            _ => problem(key("host"), message),
         });
         match place {
             Err(message) => {
@@ -146,6 +140,8 @@ fn mode(word: &str) -> Result<SslMode, String> {
 }
 
 const NOT_A_HOST: &str = "expected the name or address of a host, without a port";
+const NOT_A_HOST_OF_URL: &str = "expected the name or address of a host; in a password, `@`, `:` \
+                                 and `/` are written %40, %3A and %2F";
 
 /// What is connected to, and whether it is a Unix socket.
 fn place(hosts: &[Host], port: u16) -> Result<(String, bool), &'static str> {

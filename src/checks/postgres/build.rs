@@ -16,6 +16,7 @@ use super::{
 use crate::{
     check::{Built, Params, Shared},
     node::Problem,
+    reading::ReadingDef,
     secret::SecretSource,
     wire::tls::TlsSettings,
 };
@@ -168,7 +169,7 @@ fn metrics(
         match CustomMetric::new(metric) {
             Err(found) => problems.extend(located(params, &path, found)),
             Ok(metric) => {
-                let name = |family: &crate::reading::ReadingDef| family.name().to_owned();
+                let name = |family: &ReadingDef| family.name().to_owned();
                 if let Some(taken) =
                     metric.families().map(name).find(|name| !names.insert(name.clone()))
                 {
