@@ -21,6 +21,11 @@ pub struct Wire {
 }
 
 impl Wire {
+    /// What finds the addresses of names.
+    pub fn resolver(&self) -> &resolver::Resolver {
+        &self.resolver
+    }
+
     /// The certificate authorities of this machine, or Mozilla's where it has none.
     pub fn roots(&self) -> Arc<RootCertStore> {
         // Parsing them costs milliseconds and megabytes that a program without TLS need not pay.

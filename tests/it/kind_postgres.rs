@@ -129,7 +129,7 @@ fn each_step_to_a_connection_has_its_time_and_its_reason() {
         check("config", &url(&format!("postgres://{owner}:{password}@127.0.0.1:{port}/no_such"))),
     ]);
     for (name, error, reached, not_reached) in [
-        ("dns", "the name of the server cannot be resolved", "connect", "auth"),
+        ("dns", "the name of the server cannot be resolved", "resolve", "connect"),
         ("connect", "the server refuses connections", "connect", "auth"),
         ("timeout", "no answer within 1s (phase: auth)", "auth", "query"),
         ("tls", "the server offers no TLS", "tls", "auth"),

@@ -10,14 +10,16 @@ use crate::check::Target;
 /// Everything about the connection that the configuration fixes, but for its encryption.
 #[derive(Debug)]
 pub(super) struct Address {
-    /// Host, port, user, database, and the password when the URL holds one.
+    /// Everything but the host, with the password when the URL holds one.
     pub(super) config: Config,
+    /// A name, an address, or the folder of a Unix socket.
+    pub(super) host: Host,
     /// What is shown.
     pub(super) target: Target,
+    /// Whether the host is a Unix socket.
+    pub(super) is_socket: bool,
     /// The mode that the URL asks for.
     pub(super) sslmode: Option<SslMode>,
-    /// Whether it is a Unix socket.
-    pub(super) is_socket: bool,
 }
 
 /// A key, and what is wrong with it.
@@ -33,7 +35,7 @@ impl Address {
             ("user", params.user.is_some()),
             ("database", params.database.is_some()),
         ];
-        let (mut config, sslmode) = if let Some(url) = &params.url {
+        let (config, sslmode) = if let Some(url) = &params.url {
             let beside = keys.iter().filter(|(_, set)| *set);
             problems.extend(beside.map(|(key, _)| problem(key, "expected it in `url`, not here")));
             match from_url(url.expose()) {
@@ -69,19 +71,17 @@ impl Address {
             Some(_) if message == NOT_A_HOST => problem("url", NOT_A_HOST_OF_URL),
             _ => problem(key("host"), message),
         });
-        match place {
+        let (host, place, is_socket) = match place {
+            Ok(place) if problems.is_empty() => place,
+            Ok(_) => return Err(problems),
             Err(message) => {
                 problems.push(message);
-                Err(problems)
+                return Err(problems);
             }
-            Ok(_) if !problems.is_empty() => Err(problems),
-            Ok((host, is_socket)) => {
-                set_defaults(&mut config);
-                let scheme = if is_socket { "unix:" } else { "postgres://" };
-                let display = format!("{scheme}{host}/{database}");
-                Ok(Self { config, target: Target { host, display }, sslmode, is_socket })
-            }
-        }
+        };
+        let scheme = if is_socket { "unix:" } else { "postgres://" };
+        let target = Target { display: format!("{scheme}{place}/{database}"), host: place };
+        Ok(Self { config: without_host(&config, port), host, is_socket, target, sslmode })
     }
 }
 
@@ -143,20 +143,22 @@ const NOT_A_HOST: &str = "expected the name or address of a host, without a port
 const NOT_A_HOST_OF_URL: &str = "expected the name or address of a host; in a password, `@`, `:` \
                                  and `/` are written %40, %3A and %2F";
 
-/// What is connected to, and whether it is a Unix socket.
-fn place(hosts: &[Host], port: u16) -> Result<(String, bool), &'static str> {
-    match hosts {
-        [Host::Tcp(name)] => match name.parse::<IpAddr>() {
-            Ok(IpAddr::V6(_)) => Ok((format!("[{name}]:{port}"), false)),
-            Ok(IpAddr::V4(_)) => Ok((format!("{name}:{port}"), false)),
-            Err(_) if is_host_name(name) => Ok((format!("{name}:{port}"), false)),
-            Err(_) => Err(NOT_A_HOST),
+/// What is connected to, how it is shown, and whether it is a Unix socket.
+fn place(hosts: &[Host], port: u16) -> Result<(Host, String, bool), &'static str> {
+    let [host] = hosts else {
+        let several = "expected one host, found several; make a check of each";
+        return Err(if hosts.is_empty() { "expected a host, found none" } else { several });
+    };
+    let (place, is_socket) = match host {
+        Host::Tcp(name) => match name.parse::<IpAddr>() {
+            Ok(IpAddr::V6(_)) => (format!("[{name}]:{port}"), false),
+            Err(_) if !is_host_name(name) => return Err(NOT_A_HOST),
+            _ => (format!("{name}:{port}"), false),
         },
         #[cfg(unix)]
-        [Host::Unix(folder)] => Ok((format!("{}/.s.PGSQL.{port}", folder.display()), true)),
-        [] => Err("expected a host, found none"),
-        _ => Err("expected one host, found several; make a check of each"),
-    }
+        Host::Unix(folder) => (format!("{}/.s.PGSQL.{port}", folder.display()), true),
+    };
+    Ok((host.clone(), place, is_socket))
 }
 
 fn is_host_name(name: &str) -> bool {
@@ -164,15 +166,21 @@ fn is_host_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 253 && name.chars().all(valid)
 }
 
-/// A connection waits idle for the next run, so the system has to find out when the other side is
-/// gone without a word.
-fn set_defaults(config: &mut Config) {
-    if config.get_application_name().is_none() {
-        config.application_name("health-exporter");
-    }
+/// The rest of the settings. A connection waits idle for the next run, so the system has to find
+/// out when the other side is gone without a word.
+fn without_host(parsed: &Config, port: u16) -> Config {
+    let mut config = Config::new();
     config
+        .user(parsed.get_user().unwrap_or_default())
+        .dbname(parsed.get_dbname().unwrap_or_default())
+        .application_name(parsed.get_application_name().unwrap_or("health-exporter"))
+        .port(port)
         .keepalives_idle(Duration::from_secs(10))
         .keepalives_interval(Duration::from_secs(5))
         .keepalives_retries(3)
         .tcp_user_timeout(Duration::from_secs(10));
+    if let Some(password) = parsed.get_password() {
+        config.password(password);
+    }
+    config
 }

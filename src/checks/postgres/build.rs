@@ -45,7 +45,8 @@ pub(super) fn build(params: Params<'_>, shared: &Shared) -> Built {
     };
     let mut config = address.config;
     config.ssl_mode(mode);
-    let pool = connect::pool(config, Connector::new(password, tls))
+    let connector = Connector { host: address.host, password, tls, wire: shared.wire.clone() };
+    let pool = connect::pool(config, connector)
         .map_err(|_| vec![params.problem("", "the connection pool cannot be made")])?;
     let families = metrics.iter().flat_map(CustomMetric::families).cloned().collect();
     Ok(Box::new(Postgres {

@@ -2,6 +2,8 @@
 
 use std::{
     future::poll_fn,
+    io,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -14,6 +16,7 @@ use futures_util::future::BoxFuture;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{
     Client, Config, Error, NoTls, Socket,
+    config::Host,
     tls::{MakeTlsConnect, TlsConnect},
 };
 
@@ -25,6 +28,7 @@ use crate::{
     check::ProbeContext,
     outcome::{Failure, Phase, Reason},
     secret::SecretSource,
+    wire::Wire,
 };
 
 tokio::task_local! {
@@ -39,15 +43,16 @@ struct Login {
     progress: Mutex<Progress>,
 }
 
-#[derive(Clone, Copy)]
+/// How far the opening of a connection came, and what it lacked.
 struct Progress {
     step: Step,
     no_password: Option<&'static str>,
+    unresolved: Option<Arc<io::Error>>,
 }
 
 impl Login {
     fn new(context: ProbeContext, tls_required: bool) -> Self {
-        let progress = Progress { step: Step::Connecting, no_password: None };
+        let progress = Progress { step: Step::Connecting, no_password: None, unresolved: None };
         Self { context, tls_required, progress: Mutex::new(progress) }
     }
 
@@ -64,6 +69,16 @@ impl Login {
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failure(&self, error: Error) -> Failure {
+        let mut progress = self.progress();
+        if let Some(unresolved) = progress.unresolved.take() {
+            return Failure::new(Reason::Dns, "the name of the server cannot be resolved")
+                .with_source(unresolved);
+        }
+        let Progress { step, no_password, .. } = *progress;
+        failure::while_connecting(error, step, self.tls_required, no_password)
     }
 }
 
@@ -106,10 +121,7 @@ pub(super) async fn borrow(
     };
     let borrowed = LOGIN.scope(login.clone(), pool.timeout_get(&timeouts)).await;
     borrowed.map_err(|error| match error {
-        PoolError::Backend(error) => {
-            let Progress { step, no_password } = *login.progress();
-            failure::while_connecting(error, step, tls_required, no_password)
-        }
+        PoolError::Backend(error) => login.failure(error),
         PoolError::Timeout(TimeoutType::Wait) => {
             Failure::new(Reason::Pool, "an earlier run still holds the connection of the check")
         }
@@ -120,14 +132,61 @@ pub(super) async fn borrow(
 
 /// Opens connections for the pool.
 pub(super) struct Connector {
-    password: Option<SecretSource>,
-    tls: Option<Tls>,
+    /// Where to.
+    pub(super) host: Host,
+    /// Read anew for each connection.
+    pub(super) password: Option<SecretSource>,
+    /// How it is encrypted, if at all.
+    pub(super) tls: Option<Tls>,
+    /// Finds the addresses of the host.
+    pub(super) wire: Arc<Wire>,
 }
 
 impl Connector {
-    /// Logs in with the password as it stands at that time; without `tls` nothing is encrypted.
-    pub(super) fn new(password: Option<SecretSource>, tls: Option<Tls>) -> Self {
-        Self { password, tls }
+    /// Tells the driver where to connect to; without an address it gives up by itself.
+    async fn aim(&self, config: &mut Config, login: &Login) {
+        match &self.host {
+            #[cfg(unix)]
+            Host::Unix(folder) => _ = config.host_path(folder),
+            Host::Tcp(name) => match self.addresses(name, login).await {
+                Ok(addresses) => {
+                    for address in addresses.iter() {
+                        config.host(name).hostaddr(*address);
+                    }
+                    // One that never answers has to leave time for the next.
+                    let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+                    config.connect_timeout(login.context.remaining() / count);
+                }
+                Err(error) => {
+                    login.progress().unresolved = Some(error);
+                    return;
+                }
+            },
+        }
+        login.reach(Step::Connecting);
+    }
+
+    async fn addresses(&self, name: &str, login: &Login) -> Result<Arc<[IpAddr]>, Arc<io::Error>> {
+        if let Ok(address) = name.parse::<IpAddr>() {
+            return Ok(Arc::from([address]));
+        }
+        login.context.phase(Phase::Resolve);
+        let found = self.wire.resolver().lookup(name).await?;
+        if found.is_empty() { Err(Arc::new(io::Error::other("no address"))) } else { Ok(found) }
+    }
+
+    fn authenticate(&self, config: &mut Config, login: &Login) {
+        match self.password.as_ref().map(SecretSource::read) {
+            Some(Ok(password)) => _ = config.password(password.expose()),
+            Some(Err(_)) => {
+                login.progress().no_password = Some("the password file cannot be read");
+            }
+            None if config.get_password().is_none() => {
+                let message = "the server asks for a password and none is configured";
+                login.progress().no_password = Some(message);
+            }
+            None => {}
+        }
     }
 }
 
@@ -136,20 +195,8 @@ impl Connect for Connector {
         let mut config = config.clone();
         Box::pin(async move {
             let login = LOGIN.with(Arc::clone);
-            login.reach(Step::Connecting);
-            // The driver tries one address after the other, each as long as this.
-            config.connect_timeout(login.context.remaining() / 2);
-            match self.password.as_ref().map(SecretSource::read) {
-                Some(Ok(password)) => _ = config.password(password.expose()),
-                Some(Err(_)) => {
-                    login.progress().no_password = Some("the password file cannot be read");
-                }
-                None if config.get_password().is_none() => {
-                    login.progress().no_password =
-                        Some("the server asks for a password and none is configured");
-                }
-                None => {}
-            }
+            self.aim(&mut config, &login).await;
+            self.authenticate(&mut config, &login);
             match &self.tls {
                 None => open(&config, NoTls, None, login).await,
                 Some(tls) => open(&config, tls.current(), tls.server_name(), login).await,

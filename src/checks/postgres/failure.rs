@@ -10,7 +10,7 @@ use crate::outcome::{Failure, Reason};
 /// How far the making of a connection came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// The name is resolved and the socket opened.
+    /// The socket is opened.
     Connecting,
     /// The socket is open and nothing encrypted yet.
     Connected,
@@ -156,17 +156,7 @@ fn unreachable(error: &io::Error) -> (Reason, &'static str) {
         io::ErrorKind::ConnectionRefused => (Reason::Connect, "the server refuses connections"),
         io::ErrorKind::NotFound => (Reason::Connect, "there is no such Unix socket"),
         io::ErrorKind::PermissionDenied => (Reason::Connect, "we may not open the connection"),
-        _ if is_lookup(error) => (Reason::Dns, "the name of the server cannot be resolved"),
         _ => (Reason::Connect, "the server cannot be reached"),
-    }
-}
-
-/// Whether the name could not be resolved: sockets fail with a number of the system, the resolver
-/// with none, or on Windows with one of its own.
-fn is_lookup(error: &io::Error) -> bool {
-    match error.raw_os_error() {
-        None => true,
-        Some(code) => cfg!(windows) && (11_001..=11_004).contains(&code),
     }
 }
 
@@ -254,16 +244,5 @@ mod tests {
         ] {
             assert_eq!(of_pooler(words).0, reason, "{words}");
         }
-    }
-
-    #[test]
-    fn a_socket_error_tells_the_resolver_from_the_network() {
-        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let refused = std::net::TcpStream::connect(closed).unwrap_err();
-        assert_eq!(unreachable(&refused), (Reason::Connect, "the server refuses connections"));
-        let late = io::Error::new(io::ErrorKind::TimedOut, "connection timed out");
-        assert_eq!(unreachable(&late).0, Reason::Timeout);
-        let unknown = io::Error::other("failed to lookup address information");
-        assert_eq!(unreachable(&unknown).0, Reason::Dns);
     }
 }

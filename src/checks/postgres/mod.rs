@@ -51,7 +51,14 @@ pub(super) const KIND: Kind = Kind {
         Reason::Pool,
         Reason::Config,
     ],
-    phases: &[Phase::PoolWait, Phase::Connect, Phase::Tls, Phase::Auth, Phase::Query],
+    phases: &[
+        Phase::PoolWait,
+        Phase::Resolve,
+        Phase::Connect,
+        Phase::Tls,
+        Phase::Auth,
+        Phase::Query,
+    ],
     readings: readings::ALL,
     configuration: Some(KindConfiguration { schema, build: build::build }),
 };
