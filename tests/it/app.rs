@@ -87,11 +87,6 @@ impl TestApp {
         self.address
     }
 
-    /// The process of the program itself.
-    pub fn pid(&self) -> u32 {
-        self.pid
-    }
-
     /// The folder that the program was started in.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
@@ -292,17 +287,6 @@ impl Scrape {
     /// The sum of all series with these labels.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.matching(name, labels).sum()
-    }
-
-    /// The names of all series with these labels, each once.
-    pub fn names(&self, labels: &[(&str, &str)]) -> Vec<&str> {
-        let has = |sample: &&(String, BTreeMap<String, String>, f64)| {
-            labels.iter().all(|(key, value)| sample.1.get(*key).is_some_and(|own| own == value))
-        };
-        let mut names: Vec<_> =
-            self.samples.iter().filter(has).map(|sample| sample.0.as_str()).collect();
-        names.dedup();
-        names
     }
 
     /// The number of all series with these labels.

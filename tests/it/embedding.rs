@@ -1,5 +1,5 @@
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -131,7 +131,7 @@ fn what_cannot_be_registered_says_why() {
     assert_eq!(error(health.register_check("a", ok)), "there is another check `a`");
     assert!(error(health.register_check("A b", ok)).starts_with("`A b` is not a valid name"));
     let verdict = |_| async { Ok(Verdict::Healthy) };
-    let long = Duration::from_secs(60);
+    let long = Duration::from_mins(1);
     assert_eq!(
         error(health.check("b", verdict).timeout(long).register()),
         "check `b`: timeout: expected at most the interval of 15s, found 1m"

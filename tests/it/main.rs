@@ -1,6 +1,6 @@
 //! Everything that is tested from outside, in one program: linking it once is what takes time.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, missing_docs)]
-#![allow(dead_code, unused_imports, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+#![allow(missing_docs, unreachable_pub)] // nobody imports a test program
 
 mod app; // the real program, started for one test
 mod architecture; // which room may import which
