@@ -4,11 +4,11 @@ use http::{HeaderMap, HeaderName};
 use regex::bytes::Regex;
 
 use super::{
-    build::Problems,
     headers,
     json::JsonAssertion,
     params::HttpParams,
     patterns::{Patterns, compile, short},
+    problems::Problems,
 };
 
 /// Everything that is asserted about the headers and the body of an answer.

@@ -12,10 +12,10 @@ use super::{
     credentials::{Credentials, user},
     headers, origin,
     params::HttpParams,
+    problems::Problems,
 };
 use crate::{
     check::{Built, Check, Params, Shared},
-    node::Problem,
     units::ByteSize,
     wire::{
         http::{Route, Url},
@@ -30,7 +30,7 @@ const MAX_MAX_BODY: ByteSize = ByteSize(100 << 20);
 
 pub(super) fn build(params: Params<'_>, shared: &Shared) -> Built {
     let given: HttpParams = params.decode()?;
-    let mut problems = Problems { params, list: Vec::new() };
+    let mut problems = Problems::new(params);
     judge_limits(&mut problems, &given);
     judge_credentials(&mut problems, &given);
 
@@ -43,7 +43,7 @@ pub(super) fn build(params: Params<'_>, shared: &Shared) -> Built {
     let bearer = given.bearer_token_file.as_deref();
     let credentials = problems.take(Credentials::new(params, given.basic_auth.as_ref(), bearer));
     let (Some(url), Some(route), Some(mut client), Some(credentials), true) =
-        (url, route, client, credentials, problems.list.is_empty())
+        (url, route, client, credentials, problems.is_empty())
     else {
         return Err(problems.sorted());
     };
@@ -73,36 +73,6 @@ pub(super) fn build(params: Params<'_>, shared: &Shared) -> Built {
         client,
         route,
     }) as Box<dyn Check>)
-}
-
-/// The section, and what was found to be wrong with it so far.
-pub(super) struct Problems<'a> {
-    params: Params<'a>,
-    list: Vec<Problem>,
-}
-
-impl Problems<'_> {
-    /// The value at this key is wrong.
-    pub(super) fn add(&mut self, key: &str, message: impl Into<String>) {
-        self.list.push(self.params.problem(key, message));
-    }
-
-    /// The value made of that at this key.
-    pub(super) fn value<T>(&mut self, key: &str, made: Result<T, String>) -> Option<T> {
-        made.map_err(|message| self.add(key, message)).ok()
-    }
-
-    /// All of them in the order of the file.
-    fn sorted(mut self) -> Vec<Problem> {
-        let position =
-            |problem: &Problem| problem.place.as_ref().map(|place| (place.line, place.column));
-        self.list.sort_by_key(position);
-        self.list
-    }
-
-    fn take<T>(&mut self, made: Result<T, Vec<Problem>>) -> Option<T> {
-        made.map_err(|problems| self.list.extend(problems)).ok()
-    }
 }
 
 fn judge_limits(problems: &mut Problems<'_>, given: &HttpParams) {
@@ -188,7 +158,7 @@ fn client_source(problems: &mut Problems<'_>, given: &HttpParams) -> Option<Clie
 }
 
 fn route(problems: &mut Problems<'_>, given: &HttpParams, url: &Url) -> Option<Route> {
-    let known = problems.list.len();
+    let known = problems.count();
     let family = given.ip_protocol.map(Into::into);
     let host_address = origin::literal(url);
     if let (Some(address), Some(family)) = (host_address, family)
@@ -221,7 +191,7 @@ fn route(problems: &mut Problems<'_>, given: &HttpParams, url: &Url) -> Option<R
             problems.add("tls.server_name", "expected a host name");
         }
     }
-    (problems.list.len() == known).then(|| Route {
+    (problems.count() == known).then(|| Route {
         own: Some(url.clone()),
         address,
         server_name: given.tls.server_name.clone(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::build::Problems;
+use super::problems::Problems;
 use crate::secret::Secret;
 
 /// The headers to send.

@@ -9,6 +9,7 @@ mod json;
 mod origin;
 mod params;
 mod patterns;
+mod problems;
 mod recorder;
 mod redirects;
 mod status;
