@@ -4,7 +4,7 @@ help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 test: test-deps lint ## Everything that must pass before a change lands
-	HEALTH_EXPORTER_REQUIRE_SERVERS=1 cargo test --locked
+	HEALTH_EXPORTER_REQUIRE_SERVERS=1 RUST_TEST_THREADS=4 cargo test --locked
 
 test-deps: ## Install the servers and tools the tests need (Debian packages)
 	@scripts/install-test-dependencies

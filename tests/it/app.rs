@@ -7,7 +7,10 @@ use std::{
     net::{SocketAddr, TcpStream},
     os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
-    sync::{Arc, Condvar, Mutex},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -35,6 +38,8 @@ pub struct TestApp {
 struct Log {
     lines: Mutex<Vec<String>>,
     grown: Condvar,
+    /// The program has closed its standard error: no line will follow.
+    complete: AtomicBool,
 }
 
 impl Log {
@@ -74,6 +79,8 @@ impl TestApp {
                 written.lines.lock().unwrap().push(line);
                 written.grown.notify_all();
             }
+            written.complete.store(true, Ordering::Relaxed);
+            written.grown.notify_all();
         });
         let pid = pid.trim().parse().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -176,7 +183,8 @@ impl TestApp {
                 return line;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "no line says that {what}:\n{}", lines.join("\n"));
+            let waits = !left.is_zero() && !self.log.complete.load(Ordering::Relaxed);
+            assert!(waits, "no line says that {what}:\n{}", lines.join("\n"));
             lines = self.log.grown.wait_timeout(lines, left).unwrap().0;
         }
     }
