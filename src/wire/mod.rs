@@ -1,5 +1,6 @@
 //! What checks share to reach the outside world: certificates and clients.
 
+mod handshake;
 pub mod http;
 pub mod resolver;
 pub mod stream;

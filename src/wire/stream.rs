@@ -9,68 +9,68 @@ use std::{
     sync::Arc,
 };
 
-use rustls::{AlertDescription, CertificateError, ClientConfig, pki_types::ServerName};
-use tokio::{
-    net::lookup_host,
-    time::{Instant, timeout},
-};
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::time::{Instant, timeout};
 
 use super::{
-    Wire,
+    Wire, handshake,
     tls::{TlsProblem, TlsSettings},
 };
 use crate::outcome::{Failure, Phase, Reason};
 
-/// Opens a connection to `host`, announcing each phase as it begins.
-///
-/// The addresses of a name are tried in turn. Each gets an equal share of the time that is left,
-/// so that one that never answers leaves time for the next.
-///
-/// # Errors
-/// `dns`, `connect`, or `timeout` when the operating system gave up.
-pub async fn dial<S, F>(
-    (host, port): (&str, u16),
-    deadline: Instant,
-    phase: impl Fn(Phase),
-    open: impl Fn(SocketAddr) -> F,
-) -> Result<S, Failure>
-where
-    F: Future<Output = io::Result<S>>,
-{
-    let addresses = if let Ok(address) = host.parse::<IpAddr>() {
-        vec![SocketAddr::new(address, port)]
-    } else {
-        phase(Phase::Resolve);
-        resolve(host, port).await?
-    };
-    phase(Phase::Connect);
-    let mut last = None;
-    for (index, address) in addresses.iter().enumerate() {
-        let others = u32::try_from(addresses.len() - index - 1).unwrap_or(u32::MAX);
-        let opened = if others == 0 {
-            open(*address).await
+impl Wire {
+    /// Opens a connection to `host`, announcing each phase as it begins.
+    ///
+    /// The addresses of a name are tried in turn. Each gets an equal share of the time that is
+    /// left, so that one that never answers leaves time for the next.
+    ///
+    /// # Errors
+    /// `dns`, `connect`, or `timeout` when the operating system gave up.
+    pub async fn dial<S, F>(
+        &self,
+        (host, port): (&str, u16),
+        deadline: Instant,
+        phase: impl Fn(Phase),
+        open: impl Fn(SocketAddr) -> F,
+    ) -> Result<S, Failure>
+    where
+        F: Future<Output = io::Result<S>>,
+    {
+        let addresses = if let Ok(address) = host.parse::<IpAddr>() {
+            [address].into()
         } else {
-            let share = deadline.saturating_duration_since(Instant::now()) / (others + 1);
-            let elapsed = |_| Err(io::ErrorKind::TimedOut.into());
-            timeout(share, open(*address)).await.unwrap_or_else(elapsed)
+            phase(Phase::Resolve);
+            self.resolve(host).await?
         };
-        match opened {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = Some(error),
+        phase(Phase::Connect);
+        let mut last = None;
+        for (index, address) in addresses.iter().enumerate() {
+            let address = SocketAddr::new(*address, port);
+            let others = u32::try_from(addresses.len() - index - 1).unwrap_or(u32::MAX);
+            let opened = if others == 0 {
+                open(address).await
+            } else {
+                let share = deadline.saturating_duration_since(Instant::now()) / (others + 1);
+                let elapsed = |_| Err(io::ErrorKind::TimedOut.into());
+                timeout(share, open(address)).await.unwrap_or_else(elapsed)
+            };
+            match opened {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = Some(error),
+            }
         }
+        Err(connect_failure(last.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into())))
     }
-    Err(connect_failure(last.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into())))
-}
 
-async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
-    let found = lookup_host((host, port)).await.map_err(|error| {
-        Failure::new(Reason::Dns, "the name of the host cannot be resolved").with_source(error)
-    })?;
-    let addresses: Vec<_> = found.collect();
-    if addresses.is_empty() {
-        return Err(Failure::new(Reason::Dns, "the name of the host has no address"));
+    async fn resolve(&self, host: &str) -> Result<Arc<[IpAddr]>, Failure> {
+        let addresses = self.resolver.lookup(host).await.map_err(|error| {
+            Failure::new(Reason::Dns, "the name of the host cannot be resolved").with_source(error)
+        })?;
+        if addresses.is_empty() {
+            return Err(Failure::new(Reason::Dns, "the name of the host has no address"));
+        }
+        Ok(addresses)
     }
-    Ok(addresses)
 }
 
 /// What it means that no connection came about, or that it broke.
@@ -80,12 +80,12 @@ pub fn connect_failure(error: io::Error) -> Failure {
 }
 
 /// The reason for an error of a connection, and a sentence about it.
-pub fn explain(error: &io::Error) -> (Reason, &'static str) {
+pub fn explain(error: &io::Error) -> (Reason, String) {
     if let Some(cause) = tls_cause(error) {
         // TLS 1.3 lets a server refuse a client after the handshake seems done.
-        return (Reason::Tls, explain_tls(cause));
+        return (Reason::Tls, handshake::explain(cause, "the server"));
     }
-    match error.kind() {
+    let (reason, message) = match error.kind() {
         io::ErrorKind::ConnectionRefused => (Reason::Connect, "the connection was refused"),
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
             (Reason::Connect, "the host cannot be reached")
@@ -98,7 +98,8 @@ pub fn explain(error: &io::Error) -> (Reason, &'static str) {
         | io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted => (Reason::Connect, "the server closed the connection"),
         _ => (Reason::Connect, "the connection failed"),
-    }
+    };
+    (reason, message.to_owned())
 }
 
 /// TLS towards one host. Its files are read anew for every connection, so that rotated ones are
@@ -154,57 +155,29 @@ impl TlsClient {
         self.server_name.clone()
     }
 
+    /// What it means that the handshake failed.
+    pub fn failure(&self, error: io::Error) -> Failure {
+        let message = match tls_cause(&error) {
+            Some(cause) => handshake::explain(cause, &self.server_name.to_str()),
+            None => "the connection was closed during the TLS handshake".to_owned(),
+        };
+        Failure::new(Reason::Tls, message).with_source(error)
+    }
+
     fn read(&self) -> Result<ClientConfig, TlsProblem> {
         let material = self.settings.load(Path::to_path_buf)?;
         self.wire.client_config(&material, self.wire.verifier(&material)?)
     }
 }
 
-/// What it means that a TLS handshake failed.
-pub fn tls_failure(error: io::Error) -> Failure {
-    let message =
-        tls_cause(&error).map_or("the connection broke during the TLS handshake", explain_tls);
-    Failure::new(Reason::Tls, message).with_source(error)
-}
-
 fn tls_cause(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
-}
-
-fn explain_tls(cause: &rustls::Error) -> &'static str {
-    match cause {
-        rustls::Error::InvalidCertificate(certificate) => describe(certificate),
-        rustls::Error::InvalidMessage(_) => "the server does not speak TLS on this port",
-        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
-            "the server asks for a client certificate"
-        }
-        rustls::Error::AlertReceived(_) => "the server refused the TLS handshake",
-        _ => "the TLS handshake failed",
-    }
-}
-
-fn describe(certificate: &CertificateError) -> &'static str {
-    match certificate {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "the server's certificate has expired"
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "the server's certificate is not valid yet"
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "the server's certificate is for another name"
-        }
-        CertificateError::UnknownIssuer => {
-            "the server's certificate comes from an authority that is not trusted"
-        }
-        CertificateError::Revoked => "the server's certificate has been revoked",
-        _ => "the server's certificate is not valid",
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustls::AlertDescription;
     use std::{
         sync::{Mutex, PoisonError},
         time::Duration,
@@ -215,7 +188,9 @@ mod tests {
         let phases = Mutex::new(Vec::new());
         let deadline = Instant::now() + Duration::from_secs(5);
         let note = |phase| phases.lock().unwrap_or_else(PoisonError::into_inner).push(phase);
-        let stream = dial((host, port), deadline, note, TcpStream::connect::<SocketAddr>).await;
+        let wire = Wire::default();
+        let stream =
+            wire.dial((host, port), deadline, note, TcpStream::connect::<SocketAddr>).await;
         (stream, phases.into_inner().unwrap())
     }
 
@@ -242,23 +217,10 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_is_blamed_for_what_is_wrong_with_it() {
-        let failure = |error: rustls::Error| tls_failure(io::Error::other(error)).message;
-        assert_eq!(
-            failure(CertificateError::Expired.into()),
-            "the server's certificate has expired"
-        );
-        assert_eq!(
-            failure(CertificateError::UnknownIssuer.into()),
-            "the server's certificate comes from an authority that is not trusted"
-        );
+    fn a_server_may_want_a_certificate_after_the_handshake() {
         let refused = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
         let late = connect_failure(io::Error::other(refused));
         assert_eq!(late.reason, Reason::Tls);
-        assert_eq!(late.message, "the server asks for a client certificate");
-        assert_eq!(
-            tls_failure(io::ErrorKind::UnexpectedEof.into()).message,
-            "the connection broke during the TLS handshake"
-        );
+        assert_eq!(late.message, "the server wants a client certificate");
     }
 }

@@ -4,7 +4,7 @@ use std::{
     io,
     net::{Shutdown, SocketAddr},
     pin::Pin,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -26,7 +26,10 @@ use crate::{
     check::{ProbeContext, Target},
     outcome::{Failure, Phase, Reason},
     secret::SecretSource,
-    wire::stream::{TlsClient, connect_failure, dial, tls_failure},
+    wire::{
+        Wire,
+        stream::{TlsClient, connect_failure},
+    },
 };
 
 /// Opens connections.
@@ -35,6 +38,7 @@ pub(super) struct Opener {
     /// Where the broker is, and who logs in, without the password.
     pub(super) uri: AMQPUri,
     pub(super) password: SecretSource,
+    pub(super) wire: Arc<Wire>,
     /// `None` speaks plain text.
     pub(super) tls: Option<TlsClient>,
     /// What the broker is called.
@@ -94,13 +98,10 @@ impl Opener {
         })?;
         password.expose().clone_into(&mut uri.authority.userinfo.password);
         let runtime = lapin::runtime::default_runtime().map_err(of_operation)?;
-        let stream = dial(
-            (&self.uri.authority.host, self.uri.authority.port),
-            context.deadline(),
-            |phase| context.phase(phase),
-            |address: SocketAddr| AsyncTcpStream::connect(&runtime, address),
-        )
-        .await?;
+        let target = (&*self.uri.authority.host, self.uri.authority.port);
+        let open = |address: SocketAddr| AsyncTcpStream::connect(&runtime, address);
+        let phase = |phase| context.phase(phase);
+        let stream = self.wire.dial(target, context.deadline(), phase, open).await?;
         let AsyncTcpStream::Plain(tcp) = &stream else {
             return Err(Failure::new(Reason::Internal, "the connection has TLS already"));
         };
@@ -111,7 +112,7 @@ impl Opener {
                 context.phase(Phase::Tls);
                 let connector = RustlsConnector::from(tls.config()?);
                 let name = tls.server_name().to_str().into_owned();
-                stream.into_rustls(&connector, &name).await.map_err(tls_failure)?
+                stream.into_rustls(&connector, &name).await.map_err(|error| tls.failure(error))?
             }
         };
         context.phase(Phase::Auth);

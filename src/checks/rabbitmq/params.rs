@@ -133,7 +133,7 @@ impl RabbitmqParams {
         match tls {
             Ok(tls) if problems.is_empty() => {
                 let target = target(&uri, tls.is_some());
-                Ok(Opener { uri, password, tls, target })
+                Ok(Opener { uri, password, wire: shared.wire.clone(), tls, target })
             }
             _ => Err(problems),
         }

@@ -42,7 +42,10 @@ pub(super) fn of_login(error: Error) -> Failure {
 /// The failure of anything else.
 pub(super) fn of_operation(error: Error) -> Failure {
     let (reason, message) = match error.kind() {
-        ErrorKind::IOError(io) => explain(io),
+        ErrorKind::IOError(io) => {
+            let (reason, message) = explain(io);
+            return Failure::new(reason, message).with_source(error);
+        }
         ErrorKind::ProtocolError(refusal) => match refusal.get_id() {
             CONNECTION_FORCED => (Reason::Connect, "the broker closed the connection by order"),
             ACCESS_REFUSED => (Reason::Auth, "the user has no right to this"),

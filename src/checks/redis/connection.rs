@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     pin::Pin,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -29,7 +29,10 @@ use crate::{
     check::{ProbeContext, Target},
     outcome::{Failure, Phase, Reason},
     secret::{Secret, SecretSource},
-    wire::stream::{TlsClient, connect_failure, dial, tls_failure},
+    wire::{
+        Wire,
+        stream::{TlsClient, connect_failure},
+    },
 };
 
 /// The driver's own limits stand this far behind the deadline of the run, which ends the run
@@ -64,6 +67,7 @@ pub(super) struct Login {
 /// The manager of deadpool-redis leaves TLS to redis, which then takes its cryptography from the
 /// whole process, reads the machine's certificates at every connect and knows no server name.
 pub(super) struct Opener {
+    wire: Arc<Wire>,
     address: Address,
     login: Login,
     database: u32,
@@ -110,8 +114,14 @@ impl Drop for Exchange<'_> {
 }
 
 impl Opener {
-    pub(super) fn new(address: Address, login: Login, database: u32, target: Target) -> Self {
-        Self { address, login, database, target, run: Mutex::default() }
+    pub(super) fn new(
+        wire: Arc<Wire>,
+        address: Address,
+        login: Login,
+        database: u32,
+        target: Target,
+    ) -> Self {
+        Self { wire, address, login, database, target, run: Mutex::default() }
     }
 
     pub(super) fn target(&self) -> &Target {
@@ -137,13 +147,14 @@ impl Opener {
         match &self.address {
             Address::Tcp { host, port, tls } => {
                 let phase = |phase| context.phase(phase);
-                let stream =
-                    dial((host, *port), context.deadline(), phase, connect_without_delay).await?;
+                let target = (&**host, *port);
+                let deadline = context.deadline();
+                let stream = self.wire.dial(target, deadline, phase, connect_without_delay).await?;
                 let Some(tls) = tls else { return Ok(Box::pin(stream)) };
                 context.phase(Phase::Tls);
                 let connector = TlsConnector::from(tls.config()?);
                 let stream = connector.connect(tls.server_name(), stream).await;
-                Ok(Box::pin(stream.map_err(tls_failure)?))
+                Ok(Box::pin(stream.map_err(|error| tls.failure(error))?))
             }
             #[cfg(unix)]
             Address::Unix(path) => {

@@ -167,7 +167,7 @@ impl RedisParams {
         match (login, database, address) {
             (Some(login), Some(database), Some(address)) => {
                 let target = target(&address, database);
-                Ok(Opener::new(address, login, database, target))
+                Ok(Opener::new(shared.wire.clone(), address, login, database, target))
             }
             _ => Err(problems),
         }

@@ -2,10 +2,11 @@
 
 use std::{error::Error, io};
 
-use rustls::{AlertDescription, CertificateError, OtherError};
-
 use super::hooks::Unresolved;
-use crate::outcome::{Failure, Phase, Reason};
+use crate::{
+    outcome::{Failure, Phase, Reason},
+    wire::handshake,
+};
 
 /// Where an exchange failed.
 pub(super) struct Scene {
@@ -45,7 +46,7 @@ fn judge(error: &reqwest::Error, scene: &Scene) -> (Reason, String) {
         return (Reason::Dns, unresolved.to_string());
     }
     if let Some(error) = find::<rustls::Error>(error) {
-        return (Reason::Tls, tls(error, &scene.host));
+        return (Reason::Tls, handshake::explain(error, &scene.host));
     }
     let io = find::<io::Error>(error).map(io::Error::kind);
     match scene.phase {
@@ -97,79 +98,6 @@ fn processing(error: &reqwest::Error, io: Option<io::ErrorKind>) -> (Reason, Str
         _ => (Reason::Protocol, "the exchange failed before an answer"),
     };
     (reason, message.to_owned())
-}
-
-fn tls(error: &rustls::Error, host: &str) -> String {
-    match error {
-        rustls::Error::InvalidCertificate(error) => certificate(error, host),
-        rustls::Error::NoCertificatesPresented => "the server showed no certificate".to_owned(),
-        rustls::Error::AlertReceived(alert) => alert_received(*alert, host),
-        rustls::Error::PeerIncompatible(_) | rustls::Error::NoApplicationProtocol => {
-            "the server offers no TLS version or cipher that we accept".to_owned()
-        }
-        rustls::Error::InvalidMessage(_) | rustls::Error::InappropriateMessage { .. } => {
-            "the server does not speak TLS on this port".to_owned()
-        }
-        _ => "the TLS handshake failed".to_owned(),
-    }
-}
-
-fn certificate(error: &CertificateError, host: &str) -> String {
-    match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            format!("the certificate of {host} has expired")
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            format!("the certificate of {host} is not yet valid")
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("the certificate is for another host than {host}")
-        }
-        CertificateError::UnknownIssuer => {
-            format!("the certificate of {host} comes from an issuer that is not trusted")
-        }
-        CertificateError::Revoked => format!("the certificate of {host} has been revoked"),
-        CertificateError::BadSignature => {
-            format!("the certificate of {host} is not signed by the issuer it names")
-        }
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            format!("the certificate of {host} is not meant for servers")
-        }
-        CertificateError::Other(other) if is_authority(other) => {
-            format!(
-                "the certificate of {host} is made for an authority (CA:TRUE), not for a server"
-            )
-        }
-        _ => format!("the certificate of {host} cannot be accepted"),
-    }
-}
-
-/// What `openssl req -x509` makes unless it is told otherwise.
-fn is_authority(error: &OtherError) -> bool {
-    matches!(error.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
-}
-
-fn alert_received(alert: AlertDescription, host: &str) -> String {
-    match alert {
-        AlertDescription::HandshakeFailure
-        | AlertDescription::ProtocolVersion
-        | AlertDescription::InsufficientSecurity => {
-            "the server accepts no TLS version or cipher that we offer".to_owned()
-        }
-        AlertDescription::CertificateRequired => "the server wants a client certificate".to_owned(),
-        AlertDescription::BadCertificate
-        | AlertDescription::UnsupportedCertificate
-        | AlertDescription::CertificateRevoked
-        | AlertDescription::CertificateExpired
-        | AlertDescription::CertificateUnknown
-        | AlertDescription::UnknownCA
-        | AlertDescription::AccessDenied
-        | AlertDescription::DecryptError => {
-            "the server refused our client certificate, or the lack of one".to_owned()
-        }
-        AlertDescription::UnrecognisedName => format!("the server knows no host {host}"),
-        _ => "the server broke off the TLS handshake".to_owned(),
-    }
 }
 
 /// The first cause of this type; what an I/O error wraps is a cause too, though it hides it.
