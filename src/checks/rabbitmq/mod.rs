@@ -1,9 +1,13 @@
 //! `rabbitmq`: a `RabbitMQ` broker, or another that speaks AMQP 0-9-1.
 
-mod connection;
+mod address;
+mod broker;
+mod lane;
 mod params;
 mod probe;
+mod queues;
 mod refusal;
+mod session;
 
 use crate::{
     check::{Built, Kind, KindConfiguration, Params, Shared, built},
@@ -41,10 +45,10 @@ pub(super) const KIND: Kind = Kind {
 fn build(params: Params<'_>, shared: &Shared) -> Built {
     let rabbitmq: params::RabbitmqParams = params.decode()?;
     let mut problems = rabbitmq.rules(&params);
-    let opener = rabbitmq.opener(&params, shared).map_err(|wrong| problems.extend(wrong)).ok();
-    match opener {
-        Some(opener) => {
-            built(problems, || probe::Rabbitmq::new(rabbitmq, opener, shared.runtime.clone()))
+    let broker = rabbitmq.broker(&params, shared).map_err(|wrong| problems.extend(wrong)).ok();
+    match broker {
+        Some(broker) => {
+            built(problems, || probe::Rabbitmq::new(rabbitmq, broker, shared.runtime.clone()))
         }
         None => Err(problems),
     }

@@ -6,42 +6,23 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lapin::{Connection, options::QueueDeclareOptions, types::FieldTable};
 use tokio::runtime::Handle;
 
 use super::{
-    connection::{Opener, RoundTrip, Session},
-    params::{QueueParams, RabbitmqParams},
-    refusal::{of_operation, of_queue, of_round_trip},
+    broker::Broker,
+    lane::RoundTrip,
+    params::RabbitmqParams,
+    queues::{CONSUMERS, CONSUMERS_THRESHOLD, Queues, READY, READY_THRESHOLD},
+    refusal::of_round_trip,
+    session::Session,
 };
 use crate::{
     check::{Check, ProbeContext, Target},
     outcome::{Failure, Phase, Reason, Verdict},
     reading::ReadingDef,
-    units::Limits,
     wire,
 };
 
-const READY: ReadingDef = ReadingDef::gauge(
-    "health_queue_messages_ready",
-    "Messages that wait for a consumer, as of the last background run.",
-    &["vhost", "queue"],
-);
-const CONSUMERS: ReadingDef = ReadingDef::gauge(
-    "health_queue_consumers",
-    "Consumers of the queue, as of the last background run.",
-    &["vhost", "queue"],
-);
-const READY_THRESHOLD: ReadingDef = ReadingDef::gauge(
-    "health_queue_messages_ready_threshold",
-    "Upper limits of the messages that wait for a consumer, as of the last background run.",
-    &["vhost", "queue", "level"],
-);
-const CONSUMERS_THRESHOLD: ReadingDef = ReadingDef::gauge(
-    "health_queue_consumers_threshold",
-    "Lower limits of the consumers of the queue, as of the last background run.",
-    &["vhost", "queue", "level"],
-);
 const BLOCKED: ReadingDef = ReadingDef::gauge(
     "health_rabbitmq_blocked",
     "Whether the broker blocks publishers, as of the last background run.",
@@ -57,7 +38,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 pub(super) struct Rabbitmq {
     params: RabbitmqParams,
-    opener: Opener,
+    broker: Broker,
     /// The connection between runs. A run takes it out and puts it back when all went well, so
     /// that one which ends in any other way drops it.
     kept: Mutex<Option<Session>>,
@@ -65,8 +46,8 @@ pub(super) struct Rabbitmq {
 }
 
 impl Rabbitmq {
-    pub(super) fn new(params: RabbitmqParams, opener: Opener, runtime: Handle) -> Self {
-        Self { params, opener, kept: Mutex::default(), runtime }
+    pub(super) fn new(params: RabbitmqParams, broker: Broker, runtime: Handle) -> Self {
+        Self { params, broker, kept: Mutex::default(), runtime }
     }
 
     fn take_kept(&self) -> Option<Session> {
@@ -77,72 +58,8 @@ impl Rabbitmq {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
     }
 
-    fn vhost(&self) -> &str {
-        &self.opener.uri.vhost
-    }
-
-    fn record_limits(&self, context: &ProbeContext) {
-        let record = |reading: &ReadingDef, queue: &QueueParams, limits: &Option<Limits<u32>>| {
-            for (level, limit) in limits.iter().flat_map(Limits::levels) {
-                let labels = [self.vhost(), &queue.name, level.as_str()];
-                context.read(reading, &labels, limit.into());
-            }
-        };
-        for queue in &self.params.queues {
-            record(&READY_THRESHOLD, queue, &queue.messages_ready);
-            record(&CONSUMERS_THRESHOLD, queue, &queue.consumers);
-        }
-    }
-
-    /// Looks at every queue. A queue that does not exist costs the channel, not the other queues.
-    async fn look_at_queues(
-        &self,
-        connection: &Connection,
-        context: &ProbeContext,
-    ) -> Result<Verdict, Failure> {
-        let mut verdict = Verdict::Healthy;
-        let mut channel = connection.create_channel().await.map_err(of_operation)?;
-        for queue in &self.params.queues {
-            if !channel.status().connected() {
-                channel = connection.create_channel().await.map_err(of_operation)?;
-            }
-            let passive = QueueDeclareOptions { passive: true, ..Default::default() };
-            let name = queue.name.as_str();
-            let found =
-                match channel.queue_declare(name.into(), passive, FieldTable::default()).await {
-                    Ok(found) => {
-                        self.judge(queue, found.message_count(), found.consumer_count(), context)
-                    }
-                    Err(error) => of_queue(name, error)?,
-                };
-            verdict = verdict.and(found);
-        }
-        Ok(verdict)
-    }
-
-    fn judge(
-        &self,
-        queue: &QueueParams,
-        ready: u32,
-        consumers: u32,
-        context: &ProbeContext,
-    ) -> Verdict {
-        let name = &queue.name;
-        context.read(&READY, &[self.vhost(), name], ready.into());
-        context.read(&CONSUMERS, &[self.vhost(), name], consumers.into());
-        context.detail(format!("{name}.messages_ready"), ready);
-        context.detail(format!("{name}.consumers"), consumers);
-        let mut verdict = Verdict::Healthy;
-        if let Some(limits) = &queue.messages_ready {
-            let what = format!("messages ready in `{name}`");
-            verdict = verdict.and(Verdict::above(&what, ready, limits, |count| count.to_string()));
-        }
-        if let Some(limits) = &queue.consumers {
-            let what = format!("consumers of `{name}`");
-            verdict =
-                verdict.and(Verdict::below(&what, consumers, limits, |count| count.to_string()));
-        }
-        verdict
+    fn queues(&self) -> Queues<'_> {
+        Queues { vhost: &self.broker.uri.vhost, queues: &self.params.queues }
     }
 }
 
@@ -160,20 +77,21 @@ fn blocked(reason: &str, context: &ProbeContext) -> Verdict {
 #[async_trait]
 impl Check for Rabbitmq {
     fn target(&self) -> Option<&Target> {
-        Some(&self.opener.target)
+        Some(&self.broker.target)
     }
 
     async fn probe(&self, context: &ProbeContext) -> Result<Verdict, Failure> {
-        self.record_limits(context);
+        let queues = self.queues();
+        queues.record_limits(context);
         let mut session = match self.take_kept().filter(Session::is_open) {
             Some(session) => session,
-            None => self.opener.open(context).await?,
+            None => self.broker.connect(context).await?,
         };
         if let Some(reason) = session.blocked() {
             return Ok(blocked(&reason, context));
         }
         context.phase(Phase::Query);
-        let verdict = self.look_at_queues(&session.connection, context).await?;
+        let verdict = queues.look_at(&session.connection, context).await?;
         if !self.params.round_trip {
             self.keep(session);
             return Ok(verdict);

@@ -1,10 +1,16 @@
 //! `redis`: a single Redis server, or one that speaks like it (Valkey, `KeyDB`).
 
-mod connection;
+mod address;
+mod examine;
 mod info;
+mod memory;
 mod params;
+mod pool;
 mod probe;
+mod readings;
 mod refusal;
+mod round_trip;
+mod server;
 
 use crate::{
     check::{Built, Kind, KindConfiguration, Params, Shared, built},
@@ -36,16 +42,16 @@ pub(super) const KIND: Kind = Kind {
         Phase::Query,
         Phase::RoundTrip,
     ],
-    readings: &info::READINGS,
+    readings: &readings::READINGS,
     configuration: Some(KindConfiguration { schema: params::schema, build }),
 };
 
 fn build(params: Params<'_>, shared: &Shared) -> Built {
     let redis: params::RedisParams = params.decode()?;
     let mut problems = redis.rules(&params);
-    let opener = redis.opener(&params, shared).map_err(|wrong| problems.extend(wrong)).ok();
-    let check = opener.and_then(|opener| {
-        let made = probe::Redis::new(redis, opener);
+    let server = redis.server(&params, shared).map_err(|wrong| problems.extend(wrong)).ok();
+    let check = server.and_then(|server| {
+        let made = probe::Redis::new(redis, server);
         made.map_err(|error| problems.push(params.problem("", error.to_string()))).ok()
     });
     match check {

@@ -123,6 +123,11 @@ pub(super) fn stranger() -> Failure {
     Failure::new(Reason::Protocol, "the server does not speak as Redis does")
 }
 
+/// The driver has lost count.
+pub(super) fn miscounted() -> Failure {
+    Failure::new(Reason::Protocol, "the server gave another number of answers than expected")
+}
+
 fn says(error: &RedisError, text: &str) -> bool {
     error.detail().is_some_and(|detail| detail.contains(text))
 }
