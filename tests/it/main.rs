@@ -19,5 +19,5 @@ mod kind_redis; // Redis servers: roles, memory, a round trip
 mod kind_system; // CPU, memory and load of this machine and of one that is made of files
 mod probing; // one check of a configuration, probed without an engine
 mod servers; // private PostgreSQL, Redis, RabbitMQ and PgBouncer servers
-mod streams_over_tls; // the kinds redis and rabbitmq behind certificates of any kind
+mod shipped_files; // examples and documents stay true
 mod targets; // servers that behave as a test needs it: scripted, silent, broken
