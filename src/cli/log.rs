@@ -22,7 +22,9 @@ pub(super) fn set_up(format: LogFormat, level: &str) -> Result<(), String> {
         .map_err(|error| format!("--log-level: expected a level or a filter: {error}"))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Text => {
+            lines.with_target(false).with_ansi(std::io::stderr().is_terminal()).init();
+        }
         LogFormat::Json => lines.json().flatten_event(true).init(),
     }
     std::panic::set_hook(Box::new(|panic| {

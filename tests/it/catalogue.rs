@@ -1,33 +1,8 @@
-use std::{collections::BTreeSet, fmt::Write, fs, path::Path};
+//! The metrics as a whole; `docs/metrics.md`, which a test holds, has them one by one.
 
-use health_exporter::{
-    checks::KINDS,
-    metrics::{FamilyDoc, catalogue},
-};
+use health_exporter::{checks::KINDS, metrics::catalogue};
 
 use crate::app::TestApp;
-
-/// Set to write what the code gives instead of comparing it, for review with `git diff`.
-const REWRITE: &str = "REWRITE_METRICS";
-
-/// Names, types, labels and help texts are an interface: dashboards and alerts are built on them.
-#[test]
-fn every_metric_is_as_it_was_promised() {
-    let mut text = String::new();
-    for FamilyDoc { name, metric_type, labels, help, .. } in catalogue(KINDS) {
-        writeln!(text, "{name} {metric_type} [{}] {help}", labels.join(" ")).unwrap();
-    }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/metrics.txt");
-    if std::env::var_os(REWRITE).is_some() {
-        fs::write(&path, &text).unwrap();
-    }
-    let promised = fs::read_to_string(&path).unwrap_or_default();
-    let (promised, given): (BTreeSet<_>, BTreeSet<_>) =
-        (promised.lines().collect(), text.lines().collect());
-    let gone: Vec<_> = promised.difference(&given).collect();
-    let new: Vec<_> = given.difference(&promised).collect();
-    assert!(gone.is_empty() && new.is_empty(), "gone: {gone:#?}\nnew: {new:#?}");
-}
 
 #[test]
 fn no_two_families_share_a_name_with_another_meaning() {

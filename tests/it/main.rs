@@ -4,7 +4,7 @@
 
 mod app; // the real program, started for one test
 mod architecture; // which room may import which
-mod catalogue; // the metrics as they are promised, name by name
+mod catalogue; // the metrics as a whole
 mod certificates; // certificates of any kind, and TLS servers that show them
 mod command_line; // flags, exit codes, signals
 mod configuration; // every mistake in a file and its message
