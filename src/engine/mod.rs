@@ -26,7 +26,7 @@ use tokio::{
 use crate::{
     job::Job,
     lag::LagMeter,
-    metrics::{OwnMetrics, max_open_files},
+    metrics::{OwnMetrics, SCHEDULER, max_open_files},
     name::Name,
     state::Record,
     store::Store,
@@ -208,11 +208,9 @@ impl Drop for Engine {
 
 /// Lets the scheduler go on after a panic: its own defect must not silence every check.
 async fn watched_over(mut scheduler: Scheduler, own: OwnMetrics) {
-    const TASK: &str = "scheduler";
     while AssertUnwindSafe(scheduler.work()).catch_unwind().await.is_err() {
-        own.task_panics.with_label_values(&[TASK]).inc();
-        own.task_restarts.with_label_values(&[TASK]).inc();
-        tracing::error!(task = TASK, "a background task panicked and goes on");
+        own.task_restarted(SCHEDULER);
+        tracing::error!(task = SCHEDULER, "a background task panicked and goes on");
     }
 }
 

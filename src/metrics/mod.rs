@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 pub use collector::CheckCollector;
 pub use exposition::Format;
 pub use families::unix_seconds;
-pub use own::OwnMetrics;
+pub use own::{OwnMetrics, SCHEDULER};
 pub use process::max_open_files;
 
 use crate::{
@@ -103,9 +103,14 @@ impl Metrics {
         self.own.scrape_samples.set(i64::try_from(block.rows).unwrap_or(i64::MAX));
         self.own.scrape_duration.set(began.elapsed().as_secs_f64());
         let mut out = Exposition::new(format);
-        gathered::write(&self.registry.gather(), &mut out);
-        process::write_process(&mut out, self.started_unix_seconds);
-        if let Some(runtime) = scrape.runtime {
+        let gathered = self.registry.gather();
+        gathered::write(&gathered, &mut out);
+        // A program that embeds us may collect these itself, and a family must not stand twice.
+        let collects = |prefix| gathered.iter().any(|family| family.name().starts_with(prefix));
+        if !collects("process_") {
+            process::write_process(&mut out, self.started_unix_seconds);
+        }
+        if let (Some(runtime), false) = (scrape.runtime, collects("tokio_")) {
             process::write_runtime(&mut out, &runtime.metrics());
         }
         let own = out.finish();

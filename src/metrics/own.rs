@@ -146,18 +146,16 @@ fn histograms(family: &OwnFamily) -> prometheus::Result<HistogramVec> {
     HistogramVec::new(HistogramOpts::from(opts(family)).buckets(BUCKETS.to_vec()), family.labels)
 }
 
-/// Background tasks that are watched over.
-pub(super) const TASKS: [&str; 2] = ["scheduler", "lag"];
+/// The background task that is watched over: the one that runs the checks.
+pub const SCHEDULER: &str = "scheduler";
 
 impl OwnMetrics {
     /// Shows every series whose labels are known from the start.
     pub(super) fn initialise(&self) {
         let revision = option_env!("HEALTH_EXPORTER_REVISION").unwrap_or("");
         self.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), revision]).set(1);
-        for task in TASKS {
-            self.task_panics.with_label_values(&[task]).reset();
-            self.task_restarts.with_label_values(&[task]).reset();
-        }
+        self.task_panics.with_label_values(&[SCHEDULER]).reset();
+        self.task_restarts.with_label_values(&[SCHEDULER]).reset();
         for state in ["in_use", "waiting"] {
             self.permits.with_label_values(&[state]).set(0);
         }
@@ -168,6 +166,12 @@ impl OwnMetrics {
         for phase in ProcessPhase::ALL {
             self.phase.with_label_values(&[phase.as_str()]).set(i64::from(phase == now));
         }
+    }
+
+    /// Counts a panic of a background task that goes on all the same.
+    pub fn task_restarted(&self, task: &str) {
+        self.task_panics.with_label_values(&[task]).inc();
+        self.task_restarts.with_label_values(&[task]).inc();
     }
 
     /// Notes that the configuration with this hash is in force since `unix_seconds`.
