@@ -20,6 +20,7 @@ use crate::{
     job::Job,
     name::Name,
     node::{self, Entry, Node, Place, Problem, Value, fields, unknown_key},
+    reading::ReadingDef,
 };
 
 /// A configuration that has been read, with the problems found so far.
@@ -178,7 +179,7 @@ impl Draft {
                 self.fault("readiness", &format!("checks[{index}]"), message);
             }
         }
-        self.find_conflicts(&jobs);
+        self.find_conflicts(&jobs, &names);
         if self.problems.is_empty() && self.unexpanded.is_empty() {
             return Ok(Loaded { config: self.config, jobs });
         }
@@ -194,24 +195,19 @@ impl Draft {
     }
 
     /// Families that two checks define differently would make the exposition invalid.
-    fn find_conflicts(&mut self, jobs: &[Job]) {
-        let mut defined: BTreeMap<&str, (&Name, &crate::reading::ReadingDef)> = BTreeMap::new();
+    fn find_conflicts(&mut self, jobs: &[Job], names: &BTreeMap<Name, Place>) {
+        let mut defined: BTreeMap<&str, (&Name, &ReadingDef)> = BTreeMap::new();
         for job in jobs {
             for def in &job.spec.readings {
-                match defined.get(def.name()) {
-                    Some((other, known)) if *known != def => {
-                        let message = format!(
-                            "`{}` has another type, help text or set of labels in the check `{other}`",
-                            def.name()
-                        );
-                        let problem =
-                            Problem { place: None, check: None, key: String::new(), message };
-                        self.problems.push(problem.of_check(job.spec.name.as_str()));
-                    }
-                    Some(_) => {}
-                    None => {
-                        defined.insert(def.name(), (&job.spec.name, def));
-                    }
+                let (other, known) = *defined.entry(def.name()).or_insert((&job.spec.name, def));
+                if known != def {
+                    let message = format!(
+                        "expected the type, help text and labels that `{}` has in the check `{other}`",
+                        def.name()
+                    );
+                    let place = names.get(&job.spec.name).cloned();
+                    let problem = Problem { place, check: None, key: String::new(), message };
+                    self.problems.push(problem.of_check(job.spec.name.as_str()));
                 }
             }
         }
