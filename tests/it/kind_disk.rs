@@ -54,7 +54,7 @@ fn this_machine_shows_its_file_systems_in_metrics_and_health() {
         let value = scrape.value(&format!("health_system_filesystem_{family}"), &root);
         assert!(value.is_some_and(|value| value >= 0.0), "{family}: {value:?}");
     }
-    let threshold = "health_system_filesystem_used_ratio_threshold";
+    let threshold = "health_system_filesystem_used_threshold_ratio";
     assert_eq!(scrape.value(threshold, &[DISK, ("level", "critical")]), Some(1.0));
     assert_eq!(scrape.value(threshold, &[DISK, ("level", "warning")]), None);
 }
@@ -123,7 +123,7 @@ fn a_machine_without_a_list_of_mounts_is_error_config() {
     let app = machine.watched("space: {critical: 99%}");
     let view = app.wait_for("disk", "error");
     assert_eq!(view["reason"], "config");
-    let threshold = "health_system_filesystem_used_ratio_threshold";
+    let threshold = "health_system_filesystem_used_threshold_ratio";
     assert_eq!(app.scrape().value(threshold, &[DISK, ("level", "critical")]), Some(0.99));
 }
 

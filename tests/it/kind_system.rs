@@ -59,7 +59,7 @@ fn this_machine_shows_itself_in_metrics_and_health() {
     }
     let idle = scrape.value("health_system_cpu_seconds_total", &[HOST, ("mode", "idle")]);
     assert!(idle.is_some_and(|seconds| seconds > 0.0));
-    let threshold = "health_system_memory_used_ratio_threshold";
+    let threshold = "health_system_memory_used_threshold_ratio";
     assert_eq!(scrape.value(threshold, &[HOST, ("level", "critical")]), Some(1.0));
     assert_eq!(scrape.value(threshold, &[HOST, ("level", "warning")]), None);
 }
@@ -115,7 +115,7 @@ fn a_root_without_files_is_error_config_and_its_limits_stay_visible() {
     let message = format!("nothing of the machine at {root} can be read, is its /proc there?");
     assert_eq!(view["error"], message);
     let scrape = app.scrape();
-    let threshold = "health_system_memory_used_ratio_threshold";
+    let threshold = "health_system_memory_used_threshold_ratio";
     assert_eq!(scrape.value(threshold, &[HOST, ("level", "critical")]), Some(0.95));
     assert_eq!(scrape.value("health_system_memory_used_ratio", &[HOST]), None);
 }

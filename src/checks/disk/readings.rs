@@ -27,7 +27,7 @@ const USED_RATIO: ReadingDef = ReadingDef::gauge(
     OF_MOUNT,
 );
 const USED_RATIO_THRESHOLD: ReadingDef = ReadingDef::gauge(
-    "health_system_filesystem_used_ratio_threshold",
+    "health_system_filesystem_used_threshold_ratio",
     "Configured limit of health_system_filesystem_used_ratio, as of the last background run.",
     &["level"],
 );
@@ -47,7 +47,7 @@ const FILES_USED_RATIO: ReadingDef = ReadingDef::gauge(
     OF_MOUNT,
 );
 const FILES_USED_RATIO_THRESHOLD: ReadingDef = ReadingDef::gauge(
-    "health_system_filesystem_files_used_ratio_threshold",
+    "health_system_filesystem_files_used_threshold_ratio",
     "Configured limit of health_system_filesystem_files_used_ratio, as of the last background run.",
     &["level"],
 );

@@ -105,7 +105,7 @@ async fn a_healthy_machine_shows_how_full_it_is() {
     assert_eq!(value(&recording, "files_used_ratio", "/"), Some(0.25));
     assert_eq!(value(&recording, "files", "/data"), None);
     assert_eq!(value(&recording, "readonly", "/data"), Some(0.0));
-    assert_eq!(value(&recording, "used_ratio_threshold", "critical"), Some(0.95));
+    assert_eq!(value(&recording, "used_threshold_ratio", "critical"), Some(0.95));
     let details = [
         ("mounts".into(), Scalar::Number(2.0)),
         ("fullest_mount".into(), Scalar::Text("/data".into())),
@@ -144,7 +144,7 @@ async fn limits_that_are_off_are_neither_judged_nor_shown() {
     let disk = disk("{space: null, inodes: ~}", TWO, |_| Ok(percent_used(100)));
     let (verdict, recording) = run(&disk).await;
     assert_eq!(verdict.unwrap(), Verdict::Healthy);
-    assert_eq!(value(&recording, "used_ratio_threshold", "critical"), None);
+    assert_eq!(value(&recording, "used_threshold_ratio", "critical"), None);
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ families! {
     CPU_SECONDS = counter("cpu_seconds_total", "Time of all CPUs by what they did", "mode");
     CPU_USED = gauge("cpu_used_ratio", "Share of time that the CPUs were busy since the run before");
     CPU_USED_THRESHOLD = gauge(
-        "cpu_used_ratio_threshold", "Configured limit of health_system_cpu_used_ratio", "level");
+        "cpu_used_threshold_ratio", "Configured limit of health_system_cpu_used_ratio", "level");
     LOAD1 = gauge("load1", "Load average of 1 minute");
     LOAD5 = gauge("load5", "Load average of 5 minutes");
     LOAD15 = gauge("load15", "Load average of 15 minutes");
@@ -44,7 +44,7 @@ families! {
         "Share in use of the machine's memory or of a control group's limit, whichever is worse, \
          in a container with a limit of the limit");
     MEMORY_USED_THRESHOLD = gauge(
-        "memory_used_ratio_threshold", "Configured limit of health_system_memory_used_ratio",
+        "memory_used_threshold_ratio", "Configured limit of health_system_memory_used_ratio",
         "level");
     CGROUP_LIMIT = gauge(
         "cgroup_memory_limit_bytes", "Tightest memory limit of our control groups");
@@ -56,7 +56,7 @@ families! {
     SWAP_FREE = gauge("swap_free_bytes", "Swap that is free");
     SWAP_USED = gauge("swap_used_ratio", "Share of the swap in use");
     SWAP_USED_THRESHOLD = gauge(
-        "swap_used_ratio_threshold", "Configured limit of health_system_swap_used_ratio", "level");
+        "swap_used_threshold_ratio", "Configured limit of health_system_swap_used_ratio", "level");
     PRESSURE_WAITING = counter(
         "pressure_waiting_seconds_total", "Time in which a task waited for the resource",
         "resource");
@@ -67,7 +67,7 @@ families! {
         "pressure_waiting_ratio", "Share of one minute in which a task waited for the resource",
         "resource");
     PRESSURE_RATIO_THRESHOLD = gauge(
-        "pressure_waiting_ratio_threshold",
+        "pressure_waiting_threshold_ratio",
         "Configured limit of health_system_pressure_waiting_ratio", "resource", "level");
     FILE_DESCRIPTORS = gauge("file_descriptors", "File descriptors open on the machine");
     FILE_DESCRIPTORS_MAX = gauge(
@@ -76,7 +76,7 @@ families! {
         "file_descriptors_used_ratio",
         "Share of the file descriptors open, of the machine or of our process, whichever is worse");
     FILE_DESCRIPTORS_USED_THRESHOLD = gauge(
-        "file_descriptors_used_ratio_threshold",
+        "file_descriptors_used_threshold_ratio",
         "Configured limit of health_system_file_descriptors_used_ratio", "level");
     BOOT_TIME = gauge("boot_time_seconds", "When the machine started, in seconds since 1970");
 }

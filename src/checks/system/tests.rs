@@ -155,7 +155,7 @@ async fn the_first_run_already_knows_how_busy_the_cpus_are() {
         assert!(value(&recording, "memory_total_bytes", &[]).unwrap() > 0.0);
         assert!(value(&recording, "boot_time_seconds", &[]).unwrap() > 0.0);
         assert_eq!(value(&recording, "load5_per_cpu_threshold", &["critical"]), Some(1_000.0));
-        assert_eq!(value(&recording, "memory_used_ratio_threshold", &["warning"]), None);
+        assert_eq!(value(&recording, "memory_used_threshold_ratio", &["warning"]), None);
         if cfg!(target_os = "linux") {
             assert!(value(&recording, "cpu_seconds_total", &["idle"]).unwrap() > 0.0);
             assert!(value(&recording, "file_descriptors", &[]).unwrap() > 0.0);
@@ -282,6 +282,6 @@ mod another_root {
         let root = root.path().display();
         let message = format!("nothing of the machine at {root} can be read, is its /proc there?");
         assert_eq!(failure.message, message);
-        assert_eq!(value(&recording, "memory_used_ratio_threshold", &["warning"]), Some(0.5));
+        assert_eq!(value(&recording, "memory_used_threshold_ratio", &["warning"]), Some(0.5));
     }
 }
