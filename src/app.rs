@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use actix_web::{App, HttpServer};
+use actix_web::{App, HttpServer, middleware::NormalizePath};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -31,7 +31,7 @@ pub enum StartError {
     #[error("cannot listen on `{0}`: expected an address such as 127.0.0.1:10115 or [::]:10115")]
     Address(String),
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {source}; --listen chooses another address")]
     Bind {
         /// The address.
         address: String,
@@ -143,9 +143,11 @@ impl Prepared {
         let on_loopback =
             resolve(&config.server.listen).is_ok_and(|address| address.ip().is_loopback());
         let usual = if on_loopback { ShowDetails::Full } else { ShowDetails::Names };
-        let health = HealthExporter::builder()
-            .service(name, version)
-            .instance(service.instance.clone().unwrap_or_else(host_name))
+        let mut builder = HealthExporter::builder().service(name, version);
+        if let Some(instance) = &service.instance {
+            builder = builder.instance(instance);
+        }
+        let health = builder
             .engine(settings)
             .readiness(config.readiness.clone())
             .detail(config.metrics.detail)
@@ -195,7 +197,9 @@ impl Application {
     pub async fn run_until(self, shutdown: Shutdown) -> io::Result<()> {
         let running = self.health.start()?;
         let routes = crate::web::standalone(self.health.site());
-        let server = HttpServer::new(move || App::new().configure(routes.clone()))
+        // `/health/` is `/health`; a redirect would count as healthy for some who ask.
+        let app = move || App::new().wrap(NormalizePath::trim()).configure(routes.clone());
+        let server = HttpServer::new(app)
             .workers(WEB_WORKERS)
             .shutdown_timeout(GRACEFUL_STOP_SECONDS)
             .disable_signals()
@@ -214,9 +218,10 @@ impl Application {
             }
         }
         self.health.drain();
-        tracing::info!(delay_seconds = self.drain_delay.as_secs_f64(), "draining");
+        let delay = if shutdown.hurry.is_cancelled() { Duration::ZERO } else { self.drain_delay };
+        tracing::info!(delay_seconds = delay.as_secs_f64(), "draining");
         tokio::select! {
-            () = tokio::time::sleep(self.drain_delay) => {}
+            () = tokio::time::sleep(delay) => {}
             () = shutdown.hurry.cancelled() => {}
         }
         tokio::select! {
@@ -255,12 +260,4 @@ fn loopback(address: SocketAddr) -> SocketAddr {
         other => other.ip(),
     };
     SocketAddr::new(ip, address.port())
-}
-
-fn host_name() -> String {
-    #[cfg(unix)]
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    #[cfg(not(unix))]
-    let name = environment("COMPUTERNAME").unwrap_or_default();
-    name
 }

@@ -276,7 +276,9 @@ impl<'a> Params<'a> {
         let source = SecretSource::from_keys(inline, file.map(|file| self.resolve(file)));
         match source.as_ref().map(SecretSource::read) {
             Some(Err(error)) => {
-                Err(vec![self.problem(&file_key, format!("cannot be read: {error}"))])
+                let path = file.map(|file| self.resolve(file)).unwrap_or_default();
+                let message = format!("{} cannot be read: {error}", path.display());
+                Err(vec![self.problem(&file_key, message)])
             }
             _ => Ok(source),
         }

@@ -220,9 +220,9 @@ impl Level {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits<T> {
-    /// Beyond this the check is degraded; null = off.
+    /// From this value on the check is degraded; null = off.
     pub warning: Option<T>,
-    /// Beyond this the check is unhealthy; null = off.
+    /// From this value on the check is unhealthy; null = off.
     pub critical: Option<T>,
 }
 

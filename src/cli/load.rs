@@ -17,7 +17,8 @@ pub(super) fn describe(prepared: &Prepared) -> String {
         }
     }
     let all: f64 = prepared.jobs.iter().map(load).sum();
-    let mut out = format!("{} checks, no problems\n", prepared.jobs.len());
+    let count = prepared.jobs.len();
+    let mut out = format!("{count} check{}, no problems\n", if count == 1 { "" } else { "s" });
     // Writing into a string does not fail.
     let _ = writeln!(
         out,

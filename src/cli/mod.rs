@@ -35,7 +35,7 @@ struct Cli {
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, env = "HEALTH_EXPORTER_LOG_FORMAT")]
     log_format: LogFormat,
     /// What is logged: error, warn, info, debug, trace, or a filter such as
-    /// `info,health_exporter=debug`. Default: info when serving, else warn.
+    /// `info,health_exporter=debug`. Default: info when serving, off for probe, else warn.
     #[arg(long, global = true, value_name = "LEVEL", env = "HEALTH_EXPORTER_LOG_LEVEL")]
     log_level: Option<String>,
 }
@@ -84,7 +84,12 @@ enum Command {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let command = cli.command.unwrap_or(Command::Serve(cli.serve));
-    let usual_level = if matches!(command, Command::Serve(_)) { "info" } else { "warn" };
+    let usual_level = match command {
+        Command::Serve(_) => "info",
+        // What it has to say is its answer.
+        Command::Probe { .. } => "off",
+        _ => "warn",
+    };
     let level = cli.log_level.as_deref().unwrap_or(usual_level);
     if let Err(message) = log::set_up(cli.log_format, level) {
         return fail(&message, USAGE);

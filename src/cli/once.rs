@@ -49,7 +49,10 @@ pub(super) fn run(
 
 /// Asks a URL once, as an `http` check would.
 pub(super) fn probe(url: &str) -> Result<ExitCode, StartError> {
-    let prepared = Prepared::of_url(url)?;
+    let Ok(prepared) = Prepared::of_url(url) else {
+        let message = "expected a URL such as http://127.0.0.1:10115/health/live";
+        return Ok(fail(&format!("{url}: {message}"), USAGE));
+    };
     let records = run_all(&prepared)?;
     let outcome = records.first().and_then(|record| record.last.as_ref());
     Ok(match outcome.and_then(|outcome| outcome.finding.as_ref()) {

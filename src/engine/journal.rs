@@ -143,7 +143,7 @@ pub(super) fn summary(snapshot: &Snapshot) {
         healthy = count(|state| state == State::Healthy),
         degraded = count(|state| state == State::Degraded),
         bad = bad.len(),
-        names = names(bad.into_iter()),
+        names = (!bad.is_empty()).then(|| names(bad.into_iter())),
         "first round of checks done"
     );
 }

@@ -45,7 +45,7 @@ pub struct Builder {
 impl Default for Builder {
     fn default() -> Self {
         Self {
-            service: Service::default(),
+            service: Service { instance: host_name(), ..Service::default() },
             settings: Settings::default(),
             detail: Detail::Full,
             readiness: Readiness { policy: ReadinessPolicy::Critical, checks: Vec::new() },
@@ -65,7 +65,7 @@ impl Builder {
         self
     }
 
-    /// What tells replicas of the program apart.
+    /// What tells replicas of the program apart. Default: the name of the host.
     #[must_use]
     pub fn instance(mut self, instance: impl Into<String>) -> Self {
         self.service.instance = instance.into();
@@ -141,4 +141,12 @@ impl Builder {
         let inner = Inner { site: Arc::new(site), settings: self.settings, shared, life };
         Ok(HealthExporter { inner: Arc::new(inner) })
     }
+}
+
+fn host_name() -> String {
+    #[cfg(unix)]
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    #[cfg(not(unix))]
+    let name = std::env::var("COMPUTERNAME").unwrap_or_default();
+    name
 }

@@ -123,7 +123,9 @@ pub(super) enum ScalarView<'a> {
 impl<'a> From<&'a Scalar> for ScalarView<'a> {
     fn from(scalar: &'a Scalar) -> Self {
         match scalar {
-            Scalar::Number(number) => whole(*number).map_or(Self::Number(*number), Self::Whole),
+            Scalar::Number(number) => {
+                whole(*number).map_or_else(|| Self::Number(readable(*number)), Self::Whole)
+            }
             Scalar::Bool(flag) => Self::Bool(*flag),
             Scalar::Text(text) => Self::Text(text),
         }
@@ -135,6 +137,11 @@ impl<'a> From<&'a Scalar> for ScalarView<'a> {
 fn whole(number: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
+}
+
+/// The number with six digits that count, which is more than anybody reads.
+fn readable(number: f64) -> f64 {
+    format!("{number:.5e}").parse().unwrap_or(number)
 }
 
 impl<'a> From<&'a Service> for ServiceView<'a> {

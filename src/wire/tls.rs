@@ -80,8 +80,10 @@ impl TlsSettings {
     /// The first key whose file cannot be read or holds something else.
     pub fn load(&self, resolve: impl Fn(&Path) -> PathBuf) -> Result<TlsMaterial, TlsProblem> {
         let read = |key, path: &Path| {
-            fs::read(resolve(path))
-                .map_err(|error| TlsProblem::new(key, format!("cannot be read: {error}")))
+            let path = resolve(path);
+            fs::read(&path).map_err(|error| {
+                TlsProblem::new(key, format!("{} cannot be read: {error}", path.display()))
+            })
         };
         let ca = self.ca_file.as_deref().map(|path| read("ca_file", path)).transpose()?;
         let identity = match (&self.cert_file, &self.key_file) {

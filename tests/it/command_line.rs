@@ -54,10 +54,8 @@ fn a_port_in_use_is_one_line_and_exit_code_1() {
         let (code, out, err) = said(&program(&arguments));
         assert_eq!(code, Some(1));
         assert_eq!(out, "");
-        assert_eq!(
-            err,
-            format!("cannot listen on {address}: Address already in use (os error 98)\n")
-        );
+        let reason = "Address already in use (os error 98); --listen chooses another address";
+        assert_eq!(err, format!("cannot listen on {address}: {reason}\n"));
     }
 }
 
@@ -73,7 +71,7 @@ fn wrong_usage_is_exit_code_2() {
             "--check: there is no check `x`",
         ),
         (vec!["run-once", "--output", "xml"], "invalid value 'xml'"),
-        (vec!["probe", "nonsense"], "http.url: expected"),
+        (vec!["probe", "nonsense"], "nonsense: expected a URL such as http://127.0.0.1:10115/"),
         (vec!["check-config"], "<PATH>"),
     ] {
         let (code, out, err) = said(&program(&arguments));

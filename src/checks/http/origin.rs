@@ -36,9 +36,9 @@ pub(super) fn proxy(text: &str) -> Result<Url, String> {
 }
 
 fn parse(text: &str, example: &str) -> Result<Url, String> {
-    let url =
-        Url::parse(text).map_err(|error| format!("expected a URL such as {example}: {error}"))?;
-    if url.host().is_none() { Err(format!("expected a URL such as {example}")) } else { Ok(url) }
+    let expected = || format!("expected a URL such as {example}");
+    let url = Url::parse(text).map_err(|_| expected())?;
+    if url.host().is_none() { Err(expected()) } else { Ok(url) }
 }
 
 fn has_credentials(url: &Url) -> bool {

@@ -162,7 +162,7 @@ fn a_password_file_is_looked_at_when_the_check_is_built() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("password");
     let text = format!("{{url: 'postgres://u@db/d', password_file: {}}}", file.display());
-    assert!(problems(&text).concat().contains("postgres.password_file: cannot be read"));
+    assert!(problems(&text).concat().contains("cannot be read"));
     fs::write(&file, "secret\n").unwrap();
     assert_eq!(problems(&text), [""; 0]);
 }

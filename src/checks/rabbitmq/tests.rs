@@ -134,8 +134,8 @@ queues:
              time",
             "f.yml:2:16: rabbitmq.password_file: expected only one of `password_file` and a \
              password in `url`",
-            "f.yml:2:16: rabbitmq.password_file: cannot be read: No such file or directory (os \
-             error 2)",
+            "f.yml:2:16: rabbitmq.password_file: /no/such/file cannot be read: No such file or \
+             directory (os error 2)",
         ]
     );
 }

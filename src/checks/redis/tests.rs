@@ -295,7 +295,7 @@ clients_ratio: {warning: 90%, critical: 80%}
             "f.yml:2:11: redis.username: expected only one of `username` and a user in `url`",
             "f.yml:3:16: redis.password_file: expected only one of `password_file` and a password \
              in `url`",
-            "f.yml:3:16: redis.password_file: cannot be read: No such file or directory (os error 2)",
+            "f.yml:3:16: redis.password_file: /no/such/file cannot be read: No such file or directory (os error 2)",
             "f.yml:4:11: redis.database: expected only one of `database` and a database in `url`",
         ]
     );

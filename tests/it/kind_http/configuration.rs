@@ -117,13 +117,10 @@ resolve_to: "::1"
 #[tokio::test]
 async fn a_url_that_cannot_be_asked_is_refused_without_being_quoted() {
     for (url, message) in [
-        (
-            "example.com/x",
-            "expected a URL such as https://example.com/health: relative URL without a base",
-        ),
+        ("example.com/x", "expected a URL such as https://example.com/health"),
         ("ftp://example.com/", "expected http:// or https://, found ftp:"),
         ("localhost:8080", "expected a URL such as https://example.com/health"),
-        ("http://", "expected a URL such as https://example.com/health: empty host"),
+        ("http://", "expected a URL such as https://example.com/health"),
         (
             "https://me:s3cret@example.com/",
             "expected no user and password, which belong into `basic_auth`",
@@ -247,7 +244,7 @@ async fn settings_that_contradict_each_other_are_refused() {
         ),
         (
             "url: https://a.test\ntls: {ca_file: /nonexistent/ca}",
-            "http.tls.ca_file: cannot be read: No such file or directory (os error 2)",
+            "http.tls.ca_file: /nonexistent/ca cannot be read: No such file or directory (os error 2)",
         ),
     ] {
         assert_eq!(problem(section), message);
