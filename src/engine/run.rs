@@ -3,6 +3,7 @@
 use std::{
     panic::AssertUnwindSafe,
     sync::{Arc, OnceLock},
+    thread,
     time::{Duration, SystemTime},
 };
 
@@ -39,7 +40,8 @@ pub(super) struct RunEnd {
 
 /// All that a run needs.
 pub(super) struct Run {
-    pub id: RunId,
+    /// Made with the run: a runtime that is shut down drops runs that it never began.
+    pub report: Report,
     pub check: Arc<dyn Check>,
     pub timeout: Duration,
     pub claim: Claim,
@@ -47,18 +49,12 @@ pub(super) struct Run {
     pub started: Arc<OnceLock<Instant>>,
     pub cancelled: CancellationToken,
     pub blocking: Handle,
-    pub ends: UnboundedSender<RunEnd>,
 }
 
 impl Run {
     /// Runs the probe and reports how it ended, whatever the probe does.
     pub(super) async fn execute(self) {
-        let mut report = Report {
-            id: self.id,
-            started: self.started.clone(),
-            ends: self.ends,
-            ending: Ending::Panicked,
-        };
+        let mut report = self.report;
         let probed = async {
             let _permit = self.claim.acquire().await;
             let started = *self.started.get_or_init(Instant::now);
@@ -77,11 +73,11 @@ impl Run {
             };
             (result, recording)
         };
-        report.ending = tokio::select! {
+        tokio::select! {
             biased;
-            () = self.cancelled.cancelled() => Ending::Cancelled,
-            (result, recording) = probed => Ending::Finished(result, recording),
-        };
+            () = self.cancelled.cancelled() => {}
+            found = probed => report.found = Some(found),
+        }
     }
 }
 
@@ -102,39 +98,37 @@ fn hung(took: Duration, timeout: Duration) -> Failure {
 }
 
 /// Tells the scheduler how the run ended, also when a destructor of the probe panics.
-struct Report {
+pub(super) struct Report {
     id: RunId,
     started: Arc<OnceLock<Instant>>,
     ends: UnboundedSender<RunEnd>,
-    ending: Ending,
+    /// What the run found; `None` until it has ended by itself.
+    found: Option<(Result<Verdict, Failure>, Recording)>,
 }
 
-/// How a run ended.
-enum Ending {
-    /// The probe gave a result in time, panicked or ran into its deadline.
-    Finished(Result<Verdict, Failure>, Recording),
-    /// We ended it.
-    Cancelled,
-    /// Its task was torn down by a panic outside the probe.
-    Panicked,
+impl Report {
+    /// The report of the run `id`, to be sent to `ends`.
+    pub(super) fn new(
+        id: RunId,
+        started: &Arc<OnceLock<Instant>>,
+        ends: &UnboundedSender<RunEnd>,
+    ) -> Self {
+        Self { id, started: started.clone(), ends: ends.clone(), found: None }
+    }
 }
 
 impl Drop for Report {
     fn drop(&mut self) {
-        let outcome = |result, recording| {
+        let torn_down = || {
+            let failure = Failure::new(Reason::Panic, "the check panicked, see the log");
+            thread::panicking().then(|| (Err(failure), Recording::default()))
+        };
+        let outcome = self.found.take().or_else(torn_down).map(|(result, recording)| {
             let now = Instant::now();
             let started = self.started.get().copied().unwrap_or(now);
             let duration = now.saturating_duration_since(started);
             Outcome::new(result, recording, started.into_std(), duration, SystemTime::now())
-        };
-        let outcome = match std::mem::replace(&mut self.ending, Ending::Cancelled) {
-            Ending::Finished(result, recording) => Some(outcome(result, recording)),
-            Ending::Cancelled => None,
-            Ending::Panicked => {
-                let failure = Failure::new(Reason::Panic, "the check panicked, see the log");
-                Some(outcome(Err(failure), Recording::default()))
-            }
-        };
+        });
         // Nobody listens any more once the engine has stopped.
         let _ = self.ends.send(RunEnd { id: self.id, outcome });
     }

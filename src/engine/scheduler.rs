@@ -18,7 +18,7 @@ use super::{
     grid::{Grid, first_run},
     journal::{self, Journal},
     permits::Permits,
-    run::{HUNG_AFTER, Run, RunEnd, RunId},
+    run::{HUNG_AFTER, Report, Run, RunEnd, RunId},
 };
 use crate::{
     job::Job,
@@ -102,6 +102,15 @@ struct Entry {
     cancelled: CancellationToken,
 }
 
+impl Entry {
+    fn answer_waiters(&mut self) {
+        for waiter in self.waiters.drain(..) {
+            // Whoever asked may have gone away.
+            let _ = waiter.send(self.slot.record());
+        }
+    }
+}
+
 struct RunUnderWay {
     number: u64,
     started: Arc<OnceLock<Instant>>,
@@ -174,18 +183,22 @@ impl Scheduler {
                 self.add(job);
             }
             Command::Remove(name) => self.remove(&name),
-            Command::RunNow(name, waiter) => {
-                if let Some(id) = self.ids.get(&name).copied() {
-                    if let Some(entry) = self.entries.get_mut(&id) {
-                        entry.waiters.push(waiter);
-                    }
-                    self.start_run(id);
-                }
-            }
+            Command::RunNow(name, waiter) => self.run_now(&name, waiter),
             Command::Stop(done) => {
                 self.cancelled.cancel();
                 self.stopping = Some((Instant::now() + STOP_WITHIN, done));
             }
+        }
+    }
+
+    fn run_now(&mut self, name: &Name, waiter: oneshot::Sender<Arc<Record>>) {
+        let Some(id) = self.ids.get(name).copied() else { return };
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.waiters.push(waiter);
+        if entry.run.as_ref().is_some_and(|run| run.hung) {
+            entry.answer_waiters();
+        } else {
+            self.start_run(id);
         }
     }
 
@@ -236,6 +249,8 @@ impl Scheduler {
     fn fire(&mut self, at: Instant, id: u64, timer: Timer, now: Instant) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         match timer {
+            // Somebody has asked for a run before.
+            Timer::First if entry.run.is_some() || entry.slot.record().last.is_some() => {}
             Timer::First => self.start_due_run(id, at, now),
             Timer::Tick => {
                 entry.grid.advance(now);
@@ -278,14 +293,13 @@ impl Scheduler {
         entry.retry_at = None;
         let timeout = entry.job.spec.policy.timeout;
         let run = Run {
-            id: RunId { check: id, number },
+            report: Report::new(RunId { check: id, number }, &started, &self.ends_sender),
             check: entry.job.check.clone(),
             timeout,
             claim: self.parts.permits.claim(entry.job.spec.host.as_deref()),
             started,
             cancelled: entry.cancelled.clone(),
             blocking: self.parts.blocking.clone(),
-            ends: self.ends_sender.clone(),
         };
         let overdue = Instant::now() + timeout + HUNG_AFTER;
         self.timers.push(Reverse((overdue, id, Timer::Overdue(number))));
@@ -307,6 +321,7 @@ impl Scheduler {
         run.hung = true;
         self.first_round.remove(&id);
         let before = entry.slot.record();
+        let now = Instant::now();
         let after = before.after_hang(started.into_std(), now.into_std(), SystemTime::now());
         self.publish(id, &before, after, now);
         self.show_hung();
@@ -321,12 +336,16 @@ impl Scheduler {
     fn ended(&mut self, end: RunEnd) {
         let Some(entry) = self.entries.get_mut(&end.id.check) else { return };
         let Some(run) = entry.run.take_if(|run| run.number == end.id.number) else { return };
-        let Some(mut outcome) = end.outcome else { return };
+        let Some(mut outcome) = end.outcome else {
+            // Nobody is to wait for what will not come.
+            entry.waiters.clear();
+            return;
+        };
         self.first_round.remove(&end.id.check);
         let now = Instant::now();
         let before = entry.slot.record();
         drop_excess(&mut outcome, self.parts.max_series, &self.parts.own);
-        let after = before.after_run(outcome);
+        let after = before.after_run(outcome, now.into_std());
         if after.wants_retry() {
             let retry_at = now + entry.job.spec.policy.retry_interval;
             if retry_at < entry.grid.next() {
@@ -338,20 +357,15 @@ impl Scheduler {
         if run.hung {
             self.show_hung();
         }
-        let Some(entry) = self.entries.get_mut(&end.id.check) else { return };
-        for waiter in entry.waiters.drain(..) {
-            // Whoever asked may have gone away.
-            let _ = waiter.send(entry.slot.record());
-        }
     }
 
     /// The one place where a record becomes visible after a run.
     fn publish(&mut self, id: u64, before: &Record, after: Record, now: Instant) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        self.parts.store.replace(&entry.slot, after);
+        entry.answer_waiters();
         let stale = before.judged(now.into_std()).state == State::Stale;
-        self.journal.changed(before, &after, stale, now);
-        if let Some(entry) = self.entries.get(&id) {
-            self.parts.store.replace(&entry.slot, after);
-        }
+        self.journal.changed(before, &entry.slot.record(), stale, now);
     }
 
     fn end_startup(&mut self, now: Instant) {

@@ -72,21 +72,22 @@ impl Record {
         }
     }
 
-    /// The record after one more completed run.
+    /// The record after one more completed run; `now` is when that becomes known, until when
+    /// readers have seen the state before.
     #[must_use]
-    pub fn after_run(&self, outcome: Outcome) -> Self {
-        let mut next = self.accounted(outcome.finished());
+    pub fn after_run(&self, outcome: Outcome, now: Instant) -> Self {
+        let mut next = self.accounted(now);
         next.tally.count_run(&outcome, &self.spec.duration_bounds);
-        next.hung = None;
+        let counted_as_hung = next.hung.take().is_some();
         next.readings = self.readings_after(&outcome);
         if outcome.status.is_good() {
             next.consecutive_failures = 0;
             next.last_success = Some(outcome.finished_at);
-        } else {
+        } else if !counted_as_hung {
             next.consecutive_failures += 1;
         }
         let policy = &self.spec.policy;
-        let before = if self.is_stale(outcome.finished()) { State::Stale } else { self.state };
+        let before = if self.is_stale(now) { State::Stale } else { self.state };
         let (state, damping) = self.damping.after(
             before,
             outcome.status,
@@ -217,6 +218,11 @@ impl Record {
         }
     }
 
+    /// What the driver said of the last run, for the log only; nothing while a run hangs.
+    pub fn cause(&self) -> Option<&str> {
+        self.last.as_ref().filter(|_| self.hung.is_none())?.cause.as_deref()
+    }
+
     /// Whether a retry is due before the next regular run.
     pub fn wants_retry(&self) -> bool {
         self.damping.is_worsening()
@@ -227,5 +233,68 @@ impl Record {
         let mut tally = self.tally.clone();
         tally.account(self.state, self.stale_at(), now);
         State::ALL.map(|state| (state, tally.state_time(state)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        check::Kind,
+        job::Policy,
+        name::Name,
+        outcome::{Failure, Recording, Verdict},
+    };
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    static KIND: Kind = Kind {
+        name: "code",
+        remote: true,
+        reasons: Reason::ALL,
+        phases: &[],
+        readings: &[],
+        configuration: None,
+    };
+
+    fn run(result: Result<Verdict, Failure>, started: Instant, duration: Duration) -> Outcome {
+        let recording = Recording::default();
+        Outcome::new(result, recording, started, duration, SystemTime::UNIX_EPOCH)
+    }
+
+    fn record(start: Instant) -> Record {
+        let spec = Spec::new(Name::new("a").unwrap(), &KIND);
+        Record::new(Arc::new(spec), start, SystemTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_hung_run_is_one_failure_before_and_after_its_end() {
+        let start = Instant::now();
+        let failure = || Err(Failure::new(Reason::Hung, "held its thread").with_source("driver"));
+        let first = record(start).after_run(run(failure(), start, SECOND), start + SECOND);
+        let began = start + 15 * SECOND;
+        let hung = first.after_hang(began, began + 6 * SECOND, SystemTime::UNIX_EPOCH);
+        assert_eq!((hung.consecutive_failures, hung.cause()), (2, None));
+        let ended = hung.after_run(run(failure(), began, 9 * SECOND), began + 9 * SECOND);
+        assert_eq!((ended.consecutive_failures, ended.cause()), (2, Some("driver")));
+    }
+
+    #[test]
+    fn the_time_in_a_state_never_shrinks_between_the_end_of_a_run_and_its_publication() {
+        let start = Instant::now();
+        let healthy = |started| run(Ok(Verdict::Healthy), started, SECOND);
+        let record = record(start).after_run(healthy(start), start + SECOND);
+        let began = start + 15 * SECOND;
+        let published = began + 3 * SECOND;
+        let read = record.state_time(published);
+        let failed = run(Ok(Verdict::degraded(Reason::Threshold, "full")), began, SECOND);
+        let policy = Policy { failure_threshold: 1, ..Policy::default() };
+        let record =
+            Record { spec: Arc::new(Spec { policy, ..Spec::clone(&record.spec) }), ..record };
+        let after = record.after_run(failed, published);
+        assert_eq!(after.state(), State::Degraded);
+        for ((state, before), (_, after)) in read.into_iter().zip(after.state_time(published)) {
+            assert!(after >= before, "{state:?}: {after:?} after {before:?}");
+        }
     }
 }

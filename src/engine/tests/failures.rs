@@ -83,6 +83,10 @@ async fn a_run_that_blocks_its_thread_hangs_keeps_its_slot_and_never_goes_stale(
     sleep(Duration::from_secs(7)).await;
     assert_eq!(bench.state("stuck"), (State::Error, Some("hung")));
     assert_eq!(bench.metrics.own().runs_hung.get(), 1);
+    assert_eq!(bench.record("stuck").consecutive_failures, 1);
+    let (sender, answer) = oneshot::channel();
+    bench.commands.send(Command::RunNow(Name::new("stuck").unwrap(), sender)).unwrap();
+    assert_eq!(answer.await.unwrap().state(), State::Error, "nobody waits for a hung run");
     for _ in 0..3 {
         let before = starts.all().len();
         sleep(INTERVAL).await;
@@ -181,4 +185,16 @@ async fn a_lasting_reading_survives_runs_that_do_not_read_it() {
     let record = bench.record("a");
     let names: Vec<_> = record.readings.iter().map(|reading| reading.def.name()).collect();
     assert_eq!(names, ["expiry"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runtime_that_is_shut_down_ends_runs_and_leaves_nobody_waiting() {
+    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let handle = threads.handle().clone();
+    threads.shutdown_background();
+    let bench = Bench::start_with(vec![job("a", |_| async { Ok(Verdict::Healthy) })], handle, 0);
+    let (sender, answer) = oneshot::channel();
+    bench.commands.send(Command::RunNow(Name::new("a").unwrap(), sender)).unwrap();
+    assert!(answer.await.is_err());
+    assert_eq!(bench.state("a"), (State::Pending, Some("pending")), "no panic is made up");
 }

@@ -132,3 +132,14 @@ async fn stopping_ends_the_runs_under_way_and_counts_none_of_them() {
     assert_eq!(bench.state("a"), (State::Pending, Some("pending")));
     bench.scheduler.await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_was_asked_for_stands_in_for_the_first_one() {
+    let starts = Starts::default();
+    let bench = Bench::start(vec![counting("a", &starts)]);
+    let (sender, record) = oneshot::channel();
+    bench.commands.send(Command::RunNow(Name::new("a").unwrap(), sender)).unwrap();
+    assert_eq!(record.await.unwrap().state(), State::Healthy);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(starts.all().len(), 1);
+}
