@@ -23,6 +23,7 @@ impl Permits {
         let semaphore =
             |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
         let all = (all > 0).then(|| semaphore(all));
+        let per_host = per_host.min(Semaphore::MAX_PERMITS);
         Self { all, per_host, hosts: HashMap::new(), own }
     }
 
