@@ -22,12 +22,19 @@ pub(super) struct Journal {
     second: Instant,
     lines: usize,
     untold: Vec<(Name, State)>,
-    reason_lines: HashMap<Name, Instant>,
+    told: HashMap<Name, Told>,
+}
+
+/// The last line about a check.
+struct Told {
+    reason: Option<Reason>,
+    /// When a change of the reason alone was last told.
+    reason_line: Option<Instant>,
 }
 
 impl Journal {
     pub(super) fn new(now: Instant) -> Self {
-        Self { second: now, lines: 0, untold: Vec::new(), reason_lines: HashMap::new() }
+        Self { second: now, lines: 0, untold: Vec::new(), told: HashMap::new() }
     }
 
     /// Logs what is worth it about the step from one record to the next.
@@ -36,19 +43,21 @@ impl Journal {
         let is = after.state();
         let reason = after.finding().map(|finding| finding.reason);
         let both_bad = matches!(was, State::Unhealthy | State::Error) && !is.is_good();
-        if (was == is || both_bad) && reason == before.finding().map(|finding| finding.reason) {
-            return;
-        }
+        let name = &after.spec.name;
+        let told = self.told.get(name);
+        let mut reason_line = told.and_then(|told| told.reason_line);
         if was == is || both_bad {
-            let name = &after.spec.name;
-            let told = self.reason_lines.get(name);
-            if told.is_some_and(|told| now.duration_since(*told) < REASON_LINE_EVERY) {
+            let too_soon =
+                reason_line.is_some_and(|last| now.duration_since(last) < REASON_LINE_EVERY);
+            // Compared with what was told, so that what came too soon is told later.
+            if too_soon || reason == told.and_then(|told| told.reason) {
                 return;
             }
-            self.reason_lines.insert(name.clone(), now);
+            reason_line = Some(now);
         } else if was == State::Pending && is == State::Healthy {
             return;
         }
+        self.told.insert(name.clone(), Told { reason, reason_line });
         self.flush(now);
         if self.lines < LINES_PER_SECOND {
             self.lines += 1;
@@ -91,7 +100,7 @@ impl Journal {
 
     /// Forgets a check that was removed.
     pub(super) fn forget(&mut self, name: &Name) {
-        self.reason_lines.remove(name);
+        self.told.remove(name);
     }
 }
 
@@ -115,7 +124,7 @@ fn log(record: &Record, was: State, reason: Option<Reason>) {
     };
     let reason = reason.map_or("", Reason::as_str);
     let error = finding.message.as_str();
-    let cause = record.last.as_ref().and_then(|last| last.cause.as_deref());
+    let cause = record.cause();
     if record.state() == State::Degraded {
         tracing::warn!(check, kind, state, from, reason, error, cause, "check is degraded");
     } else {
@@ -146,4 +155,41 @@ pub(super) fn summary(snapshot: &Snapshot) {
         names = (!bad.is_empty()).then(|| names(bad.into_iter())),
         "first round of checks done"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::SystemTime};
+
+    use super::*;
+    use crate::{
+        checks::CODE,
+        job::Spec,
+        outcome::{Failure, Outcome, Recording},
+    };
+
+    #[test]
+    fn a_reason_that_changed_too_soon_is_told_when_its_time_has_come() {
+        let start = Instant::now();
+        let name = Name::new("a").unwrap();
+        let spec = Arc::new(Spec::new(name.clone(), &CODE));
+        let mut record = Record::new(spec, start.into_std(), SystemTime::UNIX_EPOCH);
+        let mut journal = Journal::new(start);
+        for (seconds, reason, told) in [
+            (0, Reason::Connect, Reason::Connect),
+            (15, Reason::Timeout, Reason::Timeout),
+            (30, Reason::Auth, Reason::Timeout),
+            (45, Reason::Auth, Reason::Timeout),
+            (75, Reason::Auth, Reason::Auth),
+        ] {
+            let now = start + Duration::from_secs(seconds);
+            let failure = Err(Failure::new(reason, "refused"));
+            let (recording, wall) = (Recording::default(), SystemTime::UNIX_EPOCH);
+            let outcome = Outcome::new(failure, recording, now.into_std(), Duration::ZERO, wall);
+            let after = record.after_run(outcome, now.into_std());
+            journal.changed(&record, &after, false, now);
+            assert_eq!(journal.told[&name].reason, Some(told), "at {seconds} s");
+            record = after;
+        }
+    }
 }
