@@ -80,6 +80,9 @@ impl Policy {
     /// The shortest interval that is allowed.
     pub const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
+    /// The longest interval that is allowed; times beyond cannot be added to a clock.
+    pub const LONGEST_INTERVAL: Duration = Duration::from_hours(24 * 365);
+
     /// What is wrong with these settings: the key, and what was expected.
     pub fn faults(&self) -> Vec<(&'static str, String)> {
         let shown = Period;
@@ -88,6 +91,13 @@ impl Policy {
             let shortest = shown(Self::SHORTEST_INTERVAL);
             let message = format!("expected at least {shortest}, found {}", shown(self.interval));
             faults.push(("interval", message));
+        }
+        for (key, period) in [("interval", self.interval), ("retry_interval", self.retry_interval)]
+        {
+            if period > Self::LONGEST_INTERVAL {
+                let longest = shown(Self::LONGEST_INTERVAL);
+                faults.push((key, format!("expected at most {longest}, found {}", shown(period))));
+            }
         }
         if self.timeout > self.interval {
             let (interval, timeout) = (shown(self.interval), shown(self.timeout));
