@@ -178,19 +178,20 @@ impl Engine {
 
     /// Runs a check now or joins the run under way, and gives the record that follows; `None`
     /// when there is no such check or the engine stops.
-    pub async fn run_now(&self, name: Name) -> Option<Arc<Record>> {
+    pub fn run_now(&self, name: Name) -> impl Future<Output = Option<Arc<Record>>> + use<> {
         let (sender, record) = oneshot::channel();
         self.send(Command::RunNow(name, sender));
-        record.await.ok()
+        async { record.await.ok() }
     }
 
     /// Ends every run, waits for them for a short time, and ends the engine.
-    pub async fn stop(&self) {
+    pub fn stop(&self) -> impl Future<Output = ()> + use<> {
         let (sender, done) = oneshot::channel();
         self.send(Command::Stop(sender));
-        // An error says that the scheduler is gone already.
-        let _ = done.await;
-        self.lag.abort();
+        async {
+            // An error says that the scheduler is gone already.
+            let _ = done.await;
+        }
     }
 
     fn send(&self, command: Command) {

@@ -47,7 +47,7 @@ enum Life {
         threads: Threads,
         jobs: Vec<Job>,
     },
-    Running(Arc<Engine>),
+    Running(Engine),
     Stopped,
 }
 
@@ -89,7 +89,7 @@ impl HealthExporter {
         let store = site.store.clone();
         let engine =
             Engine::start(threads, settings, store, self.own_metrics(), shared.lag.clone(), jobs)?;
-        *life = Life::Running(Arc::new(engine));
+        *life = Life::Running(engine);
         Ok(Running { health: self.clone() })
     }
 
@@ -138,7 +138,8 @@ impl HealthExporter {
         Ok(())
     }
 
-    fn remove(&self, name: &Name) {
+    /// Takes a check out again, before or after the start.
+    pub(crate) fn remove(&self, name: &Name) {
         let mut life = self.life();
         self.inner.site.store.remove(name.as_str());
         match &mut *life {
@@ -150,13 +151,15 @@ impl HealthExporter {
 
     /// Runs a check now, or joins the run under way; `None` when it does not run at all.
     pub(crate) async fn run_now(&self, name: &Name) -> Option<Arc<Record>> {
-        let engine = self.engine()?;
-        engine.run_now(name.clone()).await
+        // Whoever waits does not keep the engine: it ends when `Running` is dropped.
+        let record = self.engine(|engine| engine.run_now(name.clone()))?;
+        record.await
     }
 
-    fn engine(&self) -> Option<Arc<Engine>> {
+    /// What `ask` says of the engine; `None` when none runs.
+    fn engine<T>(&self, ask: impl FnOnce(&Engine) -> T) -> Option<T> {
         match &*self.life() {
-            Life::Running(engine) => Some(engine.clone()),
+            Life::Running(engine) => Some(ask(engine)),
             Life::Waiting { .. } | Life::Stopped => None,
         }
     }
@@ -170,15 +173,17 @@ impl Running {
     /// Ends every run, waiting for them for a short time.
     pub async fn stop(self) {
         const STOP_WITHIN: Duration = Duration::from_secs(3);
-        if let Some(engine) = self.health.engine() {
+        if let Some(stopped) = self.health.engine(Engine::stop) {
             // The engine bounds this itself; the limit here is for a scheduler that is dead.
-            let _ = tokio::time::timeout(STOP_WITHIN, engine.stop()).await;
+            let _ = tokio::time::timeout(STOP_WITHIN, stopped).await;
         }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        *self.health.life() = Life::Stopped;
+        // The engine is dropped with the lock released.
+        let engine = std::mem::replace(&mut *self.health.life(), Life::Stopped);
+        drop(engine);
     }
 }
