@@ -1,6 +1,6 @@
 //! `run-once` and `probe`: every check once, then an answer and an exit code.
 
-use std::{collections::BTreeMap, fmt::Write, path::Path, process::ExitCode, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write, io, path::Path, process::ExitCode, sync::Arc};
 
 use clap::ValueEnum;
 use futures_util::future::join_all;
@@ -37,7 +37,10 @@ pub(super) fn run(
         return Ok(fail(&format!("--check: there is no check `{unknown}`"), USAGE));
     }
     if !names.is_empty() {
-        prepared.jobs.retain(|job| names.iter().any(|name| name == job.spec.name.as_str()));
+        let wanted = |job: &mut Job| names.iter().any(|name| name == job.spec.name.as_str());
+        for other in prepared.jobs.extract_if(.., |job| !wanted(job)) {
+            prepared.health.remove(&other.spec.name);
+        }
     }
     let records = run_all(&prepared)?;
     print(&match output {
@@ -74,7 +77,8 @@ fn run_all(prepared: &Prepared) -> Result<Vec<Arc<Record>>, StartError> {
         running.stop().await;
         records
     });
-    Ok(records.into_iter().flatten().collect())
+    let records: Option<Vec<_>> = records.into_iter().collect();
+    records.ok_or_else(|| io::Error::other("the checks were not run").into())
 }
 
 fn code(records: &[Arc<Record>]) -> ExitCode {
