@@ -78,6 +78,8 @@ pub struct Application {
 
 /// Requests that are under way get this long to end.
 const GRACEFUL_STOP_SECONDS: u64 = 10;
+/// The server gets this long to end when there is a hurry.
+const HURRIED_STOP: Duration = Duration::from_secs(1);
 /// Reading snapshots is all that they do.
 const WEB_WORKERS: usize = 2;
 
@@ -225,11 +227,13 @@ impl Application {
             () = shutdown.hurry.cancelled() => {}
         }
         tokio::select! {
-            () = server_handle.stop(true) => {}
-            () = async {
-                shutdown.hurry.cancelled().await;
-                server_handle.stop(false).await;
-            } => {}
+            biased;
+            () = shutdown.hurry.cancelled() => {
+                // A graceful stop that is under way cannot be cut short, only left behind.
+                let _ = tokio::time::timeout(HURRIED_STOP, server_handle.stop(false)).await;
+            }
+            // The call alone tells the server to stop, so it waits for its turn in a block.
+            () = async { server_handle.stop(true).await } => {}
         }
         running.stop().await;
         tracing::info!("stopped");

@@ -2,11 +2,15 @@ use std::{
     fs,
     net::TcpListener,
     process::{Command, Output, Stdio},
+    time::Duration,
 };
 
 use serde_json::Value;
 
-use crate::app::TestApp;
+use crate::{
+    app::TestApp,
+    targets::{Answer, Server},
+};
 
 fn program(arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
@@ -104,6 +108,26 @@ fn run_once_shows_what_was_found_and_says_so_by_its_exit_code() {
         said(&program(&["run-once", "--config", "health.yml", "--check", "fine"]));
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(out.lines().count(), 1);
+}
+
+#[test]
+fn run_once_asks_each_check_once_and_those_not_named_never() {
+    // Long enough for the first runs of a service, which come within a second.
+    let slow = Server::http(|_| Answer::ok("").after(Duration::from_millis(1_500)));
+    let (quick, other) = (Server::http(|_| Answer::ok("")), Server::http(|_| Answer::ok("")));
+    let check = |name: &str, server: &Server| {
+        format!("  - {{name: {name}, http: {{url: '{}'}}}}\n", server.url("/"))
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("three.yml");
+    let checks = [check("slow", &slow), check("quick", &quick), check("other", &other)];
+    fs::write(&path, format!("checks:\n{}", checks.concat())).unwrap();
+    let path = path.to_str().unwrap();
+    let arguments = ["run-once", "--config", path, "--check", "slow", "--check", "quick"];
+    let (code, out, _) = said(&program(&arguments));
+    assert_eq!((code, out.lines().count()), (Some(0), 2), "{out}");
+    let asked = [&slow, &quick, &other].map(|server| server.requests().len());
+    assert_eq!(asked, [1, 1, 0]);
 }
 
 #[test]
