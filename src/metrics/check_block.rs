@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     config::Detail,
+    job::Spec,
     name::Name,
     reading::{MetricType, Reading},
     state::{Health, Snapshot, aggregate},
@@ -57,8 +58,13 @@ pub(super) struct CheckBlocks {
     detail: Detail,
     text: Mutex<Option<Arc<CheckBlock>>>,
     openmetrics: Mutex<Option<Arc<CheckBlock>>>,
-    /// The labels `check`, `kind` and `group` of each check, rendered at its registration.
-    base_labels: Mutex<HashMap<Name, Arc<str>>>,
+    base_labels: Mutex<HashMap<Name, BaseLabels>>,
+}
+
+/// The labels `check`, `kind` and `group` of a check, rendered once per registration.
+struct BaseLabels {
+    spec: Arc<Spec>,
+    rendered: Arc<str>,
 }
 
 /// Counters of time move on although nothing happens, so a block is not kept for longer.
@@ -139,8 +145,11 @@ impl CheckBlocks {
             .iter()
             .map(|record| {
                 let spec = &record.spec;
-                if let Some(base) = rendered.get(&spec.name) {
-                    return base.clone();
+                // A name may have been registered again with another group.
+                if let Some(known) = rendered.get(&spec.name)
+                    && Arc::ptr_eq(&known.spec, spec)
+                {
+                    return known.rendered.clone();
                 }
                 let labels = [
                     ("check", spec.name.as_str()),
@@ -148,7 +157,8 @@ impl CheckBlocks {
                     ("group", spec.group.as_str()),
                 ];
                 let base: Arc<str> = render_labels(&labels).into();
-                rendered.insert(spec.name.clone(), base.clone());
+                let labels = BaseLabels { spec: spec.clone(), rendered: base.clone() };
+                rendered.insert(spec.name.clone(), labels);
                 base
             })
             .collect();

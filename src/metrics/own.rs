@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, core::Collector,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, core::Collector,
 };
 
 use super::exposition::FamilyType;
@@ -59,11 +59,11 @@ own_metrics! {
     /// Always 1.
     config_info: IntGaugeVec = gauges(FamilyType::Gauge, "health_exporter_config_info", ["config_hash"],
         "A hash of the configuration in force; the value is always 1.");
-    /// 1 or 0.
-    config_last_reload_successful: IntGauge = gauge(FamilyType::Gauge, "health_exporter_config_last_reload_successful", [],
+    /// 1 or 0; absent in a program that has no configuration of ours.
+    config_last_reload_successful: IntGaugeVec = gauges(FamilyType::Gauge, "health_exporter_config_last_reload_successful", [],
         "Whether the last attempt to load the configuration was successful.");
-    /// Unix seconds.
-    config_last_reload_success: Gauge = float_gauge(FamilyType::Gauge, "health_exporter_config_last_reload_success_timestamp_seconds", [],
+    /// Unix seconds; absent like the one before.
+    config_last_reload_success: GaugeVec = float_gauges(FamilyType::Gauge, "health_exporter_config_last_reload_success_timestamp_seconds", [],
         "When the configuration was last loaded with success.");
     /// The number of checks.
     checks_configured: IntGauge = gauge(FamilyType::Gauge, "health_exporter_checks_configured", [],
@@ -127,6 +127,10 @@ fn float_gauge(family: &OwnFamily) -> prometheus::Result<Gauge> {
     Gauge::with_opts(opts(family))
 }
 
+fn float_gauges(family: &OwnFamily) -> prometheus::Result<GaugeVec> {
+    GaugeVec::new(opts(family), family.labels)
+}
+
 fn gauges(family: &OwnFamily) -> prometheus::Result<IntGaugeVec> {
     IntGaugeVec::new(opts(family), family.labels)
 }
@@ -178,8 +182,8 @@ impl OwnMetrics {
     pub fn configuration_loaded(&self, hash: &str, unix_seconds: f64) {
         self.config_info.reset();
         self.config_info.with_label_values(&[hash]).set(1);
-        self.config_last_reload_successful.set(1);
-        self.config_last_reload_success.set(unix_seconds);
+        self.config_last_reload_successful.with_label_values::<&str>(&[]).set(1);
+        self.config_last_reload_success.with_label_values::<&str>(&[]).set(unix_seconds);
     }
 
     /// Counts an answered request.

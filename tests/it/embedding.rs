@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use actix_web::App;
 use health_exporter::{HealthExporter, Reason, RegisterError, State, Verdict};
 
 /// The example as `cargo test` has built it, beside the test program.
@@ -137,6 +138,54 @@ fn what_cannot_be_registered_says_why() {
         "check `b`: timeout: expected at most the interval of 15s, found 1m"
     );
     assert!(error(health.check("b", verdict).tag("#").register()).starts_with("`#` is not"));
+    assert!(
+        error(health.check("b", verdict).interval(Duration::MAX).register())
+            .starts_with("check `b`: interval: expected at most 365d, found ")
+    );
+}
+
+/// `/metrics` as the routes of the exporter answer it.
+fn metrics(health: &HealthExporter) -> String {
+    let answer = async {
+        let app = actix_web::test::init_service(App::new().configure(health.routes())).await;
+        let request = actix_web::test::TestRequest::get().uri("/metrics").to_request();
+        actix_web::test::call_and_read_body(&app, request).await
+    };
+    let body = actix_web::rt::System::new().block_on(answer);
+    String::from_utf8(body.to_vec()).unwrap()
+}
+
+#[test]
+fn a_name_that_is_registered_again_has_the_labels_of_its_new_check() {
+    let health = exporter();
+    for group in ["old", "new"] {
+        let verdict = |_| async { Ok(Verdict::Healthy) };
+        let handle = health.check("a", verdict).group(group).register().unwrap();
+        let row = format!("health_check_info{{check=\"a\",kind=\"code\",group=\"{group}\"");
+        assert!(metrics(&health).contains(&row), "{row}");
+        handle.remove();
+    }
+}
+
+#[test]
+fn a_program_without_a_configuration_of_ours_says_nothing_of_loading_it() {
+    assert!(!metrics(&exporter()).contains("health_exporter_config_"));
+}
+
+#[tokio::test]
+async fn who_waits_for_a_run_does_not_keep_it_going() {
+    let health = exporter();
+    let slow = |_| async {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        Ok(Verdict::Healthy)
+    };
+    let slow = health.check("slow", slow).interval(Duration::from_mins(1)).register().unwrap();
+    let running = health.start().unwrap();
+    let waiting = tokio::spawn(async move { slow.run_now().await });
+    tokio::task::yield_now().await;
+    drop(running);
+    let answer = tokio::time::timeout(Duration::from_secs(3), waiting).await;
+    assert!(answer.expect("the engine has ended").unwrap().is_none());
 }
 
 #[test]
