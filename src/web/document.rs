@@ -190,14 +190,14 @@ impl<'a> Judgement<'a> {
             timestamp: milliseconds(unix_seconds(self.wall)),
             uptime: milliseconds(site.store.uptime(self.now).as_secs_f64()),
             phase: self.phase.as_str(),
-            problems: named.then(|| self.problems()),
+            problems: named.then(|| self.problems(show)),
             service: (show == ShowDetails::Full).then(|| (&site.service).into()),
             summary: named.then(|| self.summary()),
             checks: named.then(|| self.views(show, verbose)),
         }
     }
 
-    fn problems(&self) -> Vec<ProblemView<'_>> {
+    fn problems(&self, show: ShowDetails) -> Vec<ProblemView<'_>> {
         let mut bad: Vec<_> =
             self.checks.iter().filter(|(_, judged)| judged.state != State::Healthy).collect();
         bad.sort_by_key(|(record, judged)| {
@@ -205,10 +205,15 @@ impl<'a> Judgement<'a> {
             (severity, record.spec.importance, judged.since, &record.spec.name)
         });
         bad.truncate(MAX_PROBLEMS);
-        bad.into_iter().map(|(record, judged)| self.problem(record, judged)).collect()
+        bad.into_iter().map(|(record, judged)| self.problem(record, judged, show)).collect()
     }
 
-    fn problem<'b>(&self, record: &'b Record, judged: &'b Judged<'_>) -> ProblemView<'b> {
+    fn problem<'b>(
+        &self,
+        record: &'b Record,
+        judged: &'b Judged<'_>,
+        show: ShowDetails,
+    ) -> ProblemView<'b> {
         let for_time = self.wall.duration_since(judged.since).unwrap_or_default();
         ProblemView {
             check: record.spec.name.as_str(),
@@ -217,7 +222,7 @@ impl<'a> Judgement<'a> {
             importance: record.spec.importance.as_str(),
             since: milliseconds(unix_seconds(judged.since)),
             for_seconds: milliseconds(for_time.as_secs_f64()),
-            runbook_url: &record.spec.runbook_url,
+            runbook_url: if show == ShowDetails::Full { &record.spec.runbook_url } else { "" },
         }
     }
 

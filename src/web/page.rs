@@ -54,7 +54,8 @@ fn page(site: &Site, judgement: &Judgement<'_>) -> Markup {
             body {
                 h1 { (site.service.name) " is " span class=(health) { (health) } }
                 p {
-                    "health-exporter " (env!("CARGO_PKG_VERSION")) " on " (site.service.instance)
+                    "health-exporter " (env!("CARGO_PKG_VERSION"))
+                    @if site.show_details == ShowDetails::Full { " on " (site.service.instance) }
                     ", " (judgement.phase.as_str())
                     ", up " (shortened(site.store.uptime(judgement.now)))
                 }

@@ -179,7 +179,11 @@ fn what_everyone_may_see_can_be_limited() {
     let keys: Vec<_> = down.keys().map(String::as_str).collect();
     assert_eq!(keys, ["reason", "since", "status"]);
     assert!(document["service"].is_null());
-    assert!(!names.get("/").body.contains("127.0.0.1:1/"));
+    for hidden in ["127.0.0.1:1/", "orders-7c9f", "runbooks.example"] {
+        for path in ["/", "/health"] {
+            assert!(!names.get(path).body.contains(hidden), "{path}: {hidden}");
+        }
+    }
 
     let none = TestApp::start(&format!("server: {{show_details: none}}\n{MIXED}"));
     none.wait_until("down", "bad", |view| view["status"] == "error");
