@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     check::{Check, Kind},
     name::Name,
-    outcome::Phase,
     reading::ReadingDef,
     units::{Period, Ratio},
 };
@@ -194,11 +193,6 @@ impl Spec {
             duration_bounds: Self::DURATION_BOUNDS.into(),
             readings: Vec::new(),
         }
-    }
-
-    /// The phases that a run can reach.
-    pub fn phases(&self) -> &'static [Phase] {
-        self.kind.phases
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -28,7 +28,6 @@ struct Inner {
     version: AtomicU64,
     phase: AtomicU8,
     started: Instant,
-    started_at: SystemTime,
     /// When the engine last came round, in milliseconds after `started`.
     heartbeat: AtomicU64,
 }
@@ -46,13 +45,12 @@ impl Slot {
 
 impl Store {
     /// No checks, in the phase `starting`.
-    pub fn new(now: Instant, wall: SystemTime) -> Self {
+    pub fn new(now: Instant) -> Self {
         let inner = Inner {
             slots: RwLock::default(),
             version: AtomicU64::new(0),
             phase: AtomicU8::new(ProcessPhase::Starting as u8),
             started: now,
-            started_at: wall,
             heartbeat: AtomicU64::new(0),
         };
         Self { inner: Arc::new(inner) }
@@ -146,10 +144,5 @@ impl Store {
     /// The time since the store was made.
     pub fn uptime(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.inner.started)
-    }
-
-    /// When the store was made, for people.
-    pub fn started_at(&self) -> SystemTime {
-        self.inner.started_at
     }
 }

@@ -130,7 +130,7 @@ impl Builder {
             lag: Arc::new(LagMeter::default()),
         };
         let site = Site {
-            store: Store::new(now, wall),
+            store: Store::new(now),
             metrics,
             probes,
             service: self.service,

@@ -50,7 +50,7 @@ impl Bench {
 
     fn start_with(jobs: Vec<Job>, probes: Handle, max_concurrency: usize) -> Self {
         let (now, wall) = clocks();
-        let store = Store::new(now, wall);
+        let store = Store::new(now);
         let metrics = Metrics::new(Registry::new(), Detail::Full, wall).unwrap();
         for job in &jobs {
             assert!(store.insert(Record::new(job.spec.clone(), now, wall)));
