@@ -102,13 +102,12 @@ impl Prepared {
     /// # Errors
     /// What kept the exporter from being made.
     pub fn built_in(address: Option<SocketAddr>) -> Result<Self, StartError> {
-        let own = address.map(|address| loopback(address).to_string()).unwrap_or_default();
-        let lookup = |name: &str| (name == config::SELF_VARIABLE).then(|| own.clone());
-        let mut text = config::DEFAULT.to_owned();
-        if let (None, Some(start)) = (address, text.find("  - name: self")) {
-            text.truncate(start);
+        let own = address.map(|address| loopback(address).to_string());
+        let lookup = |name: &str| own.clone().filter(|_| name == config::SELF_VARIABLE);
+        let mut texts = vec![("built-in".to_owned(), config::DEFAULT.to_owned())];
+        if address.is_some() {
+            texts.push(("built-in".to_owned(), config::DEFAULT_SELF.to_owned()));
         }
-        let texts = [("the built-in configuration".to_owned(), text)];
         let mut draft = Draft::parse(&texts, &lookup).map_err(StartError::Configuration)?;
         if let Some(address) = address {
             draft.config.server.listen = address.to_string();

@@ -17,8 +17,11 @@ pub use sections::{
 /// The address that the exporter listens on when nothing says otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:10115";
 
-/// The variable that [`DEFAULT`] expands to the address of the exporter itself.
-pub const SELF_VARIABLE: &str = "HEALTH_EXPORTER_SELF";
-
-/// The configuration of a start without any: it watches this machine and the exporter itself.
+/// The configuration of a start without any: it watches this machine.
 pub const DEFAULT: &str = include_str!("default.yml");
+
+/// What goes with [`DEFAULT`] when requests are served: it watches the exporter itself.
+pub const DEFAULT_SELF: &str = include_str!("self.yml");
+
+/// The variable that [`DEFAULT_SELF`] expands to the address of the exporter.
+pub const SELF_VARIABLE: &str = "HEALTH_EXPORTER_SELF";

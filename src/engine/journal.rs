@@ -140,10 +140,11 @@ pub(super) fn summary(snapshot: &Snapshot) {
     let count = |wanted: fn(State) -> bool| {
         snapshot.records.iter().filter(|record| wanted(record.state())).count()
     };
+    let is_bad = |state| matches!(state, State::Unhealthy | State::Error);
     let bad: Vec<_> = snapshot
         .records
         .iter()
-        .filter(|record| !record.state().is_good())
+        .filter(|record| is_bad(record.state()))
         .map(|record| &record.spec.name)
         .collect();
     tracing::info!(
@@ -152,6 +153,7 @@ pub(super) fn summary(snapshot: &Snapshot) {
         healthy = count(|state| state == State::Healthy),
         degraded = count(|state| state == State::Degraded),
         bad = bad.len(),
+        pending = count(|state| state == State::Pending),
         names = (!bad.is_empty()).then(|| names(bad.into_iter())),
         "first round of checks done"
     );

@@ -146,6 +146,10 @@ impl Scheduler {
     /// Works until it is told to stop. After a panic it may be called again.
     pub(super) async fn work(&mut self) {
         loop {
+            // Runs that ended while the process stood still must not be taken for hung ones.
+            while let Ok(end) = self.ends.try_recv() {
+                self.ended(end);
+            }
             let now = Instant::now();
             self.parts.store.beat(now.into_std());
             self.fire_due(now);

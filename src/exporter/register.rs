@@ -6,7 +6,7 @@ use super::HealthExporter;
 use crate::{
     check::{Check, ClosureCheck, ProbeContext},
     checks,
-    job::{Importance, Job, Spec},
+    job::{Importance, Job, Policy, Spec},
     name::{InvalidName, Name},
     outcome::{Failure, Verdict},
     state::Record,
@@ -43,6 +43,7 @@ pub struct CheckBuilder {
     health: HealthExporter,
     spec: Result<Spec, InvalidName>,
     check: Box<dyn Check>,
+    timeout: Option<Duration>,
 }
 
 impl HealthExporter {
@@ -79,7 +80,7 @@ impl HealthExporter {
     /// Begins the registration of a type that implements [`Check`].
     pub fn custom_check(&self, name: &str, check: impl Check) -> CheckBuilder {
         let spec = Name::new(name).map(|name| Spec::new(name, &checks::CODE));
-        CheckBuilder { health: self.clone(), spec, check: Box::new(check) }
+        CheckBuilder { health: self.clone(), spec, check: Box::new(check), timeout: None }
     }
 }
 
@@ -106,9 +107,10 @@ impl CheckBuilder {
         self.set(|spec| spec.policy.interval = interval)
     }
 
-    /// The hard deadline of a run, at most the interval. Default: 5 s.
-    pub fn timeout(self, timeout: Duration) -> Self {
-        self.set(|spec| spec.policy.timeout = timeout)
+    /// The hard deadline of a run, at most the interval. Default: 5 s, or the interval if shorter.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
     }
 
     /// So many runs in a row that are worse than the state make it worse. Default: 3.
@@ -166,7 +168,9 @@ impl CheckBuilder {
     /// # Errors
     /// See [`RegisterError`].
     pub fn register(self) -> Result<CheckHandle, RegisterError> {
-        let spec = self.spec?;
+        let mut spec = self.spec?;
+        let usual = Policy::TIMEOUT.min(spec.policy.interval);
+        spec.policy.timeout = self.timeout.unwrap_or(usual);
         let name = spec.name.clone();
         if let Some((key, message)) = spec.policy.faults().into_iter().next() {
             return Err(RegisterError::Settings { check: name, key, message });

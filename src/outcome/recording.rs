@@ -91,10 +91,20 @@ impl Recording {
         self.open.map(|(phase, _)| phase)
     }
 
-    /// Keeps one value; one that is not finite, or whose labels do not fit the family, is dropped.
+    /// Keeps one value; the same series again replaces it. A value that is not finite, or whose
+    /// labels do not fit the family, is dropped.
     pub fn read(&mut self, def: &ReadingDef, labels: &[&str], value: f64) {
         debug_assert_eq!(def.labels().len(), labels.len(), "labels of {}", def.name());
-        if value.is_finite() && def.labels().len() == labels.len() {
+        if !value.is_finite() || def.labels().len() != labels.len() {
+            return;
+        }
+        let same = |known: &&mut Reading| {
+            known.def.name() == def.name()
+                && known.labels.iter().map(AsRef::as_ref).eq(labels.iter().copied())
+        };
+        if let Some(known) = self.readings.iter_mut().find(same) {
+            known.value = value;
+        } else {
             let labels = labels.iter().map(|label| Box::from(*label)).collect();
             self.readings.push(Reading { def: def.clone(), labels, value });
         }
@@ -134,6 +144,17 @@ mod tests {
             (Phase::Processing, Duration::from_millis(20)),
         ];
         assert_eq!(recording.phases, expected);
+    }
+
+    #[test]
+    fn the_same_series_again_replaces_its_value() {
+        const QUEUE: ReadingDef = ReadingDef::gauge("queue", "Queue.", &["name"]);
+        let mut recording = Recording::default();
+        for (name, value) in [("a", 1.0), ("b", 2.0), ("a", 3.0)] {
+            recording.read(&QUEUE, &[name], value);
+        }
+        let values: Vec<_> = recording.readings.iter().map(|reading| reading.value).collect();
+        assert_eq!(values, [3.0, 2.0]);
     }
 
     #[test]

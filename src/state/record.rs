@@ -141,7 +141,7 @@ impl Record {
 
     fn accounted(&self, now: Instant) -> Self {
         let mut next = self.clone();
-        next.tally.account(self.state, self.stale_at(), now);
+        next.tally.state_time = self.tally.state_time.after(self.state, self.stale_at(), now);
         next
     }
 
@@ -230,9 +230,8 @@ impl Record {
 
     /// The time spent in each state until `now`.
     pub fn state_time(&self, now: Instant) -> [(State, Duration); State::ALL.len()] {
-        let mut tally = self.tally.clone();
-        tally.account(self.state, self.stale_at(), now);
-        State::ALL.map(|state| (state, tally.state_time(state)))
+        let time = self.tally.state_time.after(self.state, self.stale_at(), now);
+        State::ALL.map(|state| (state, time.of(state)))
     }
 }
 

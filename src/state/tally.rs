@@ -39,9 +39,32 @@ pub struct Tally {
     pub duration_buckets: Vec<u64>,
     /// The durations of all runs together.
     pub duration_sum: Duration,
-    state_time: [Duration; State::ALL.len()],
-    /// Until when `state_time` is complete.
-    accounted_until: Instant,
+    /// The time spent in each state.
+    pub(super) state_time: StateTime,
+}
+
+/// The time spent in each state until a moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct StateTime {
+    spent: [Duration; State::ALL.len()],
+    until: Instant,
+}
+
+impl StateTime {
+    /// Books the time since the last call to `state`, and what lies after `stale_at` to stale.
+    #[must_use]
+    pub(super) fn after(mut self, state: State, stale_at: Option<Instant>, now: Instant) -> Self {
+        let now = now.max(self.until);
+        let fresh_until = stale_at.map_or(now, |stale_at| stale_at.clamp(self.until, now));
+        self.spent[state as usize] += fresh_until - self.until;
+        self.spent[State::Stale as usize] += now - fresh_until;
+        self.until = now;
+        self
+    }
+
+    pub(super) fn of(&self, state: State) -> Duration {
+        self.spent[state as usize]
+    }
 }
 
 impl Tally {
@@ -54,8 +77,7 @@ impl Tally {
             transitions: 0,
             duration_buckets: vec![0; bounds + 1],
             duration_sum: Duration::ZERO,
-            state_time: [Duration::ZERO; State::ALL.len()],
-            accounted_until: now,
+            state_time: StateTime { spent: [Duration::ZERO; State::ALL.len()], until: now },
         }
     }
 
@@ -87,19 +109,5 @@ impl Tally {
         let bucket = bounds.iter().position(|bound| seconds <= *bound).unwrap_or(bounds.len());
         self.duration_buckets[bucket] += 1;
         self.duration_sum += outcome.duration;
-    }
-
-    /// Books the time since the last call to `state`, and what lies after `stale_at` to stale.
-    pub(super) fn account(&mut self, state: State, stale_at: Option<Instant>, now: Instant) {
-        let from = self.accounted_until;
-        let fresh_until = stale_at.map_or(now, |stale_at| stale_at.clamp(from, now.max(from)));
-        self.state_time[state as usize] += fresh_until.saturating_duration_since(from);
-        self.state_time[State::Stale as usize] += now.saturating_duration_since(fresh_until);
-        self.accounted_until = now.max(from);
-    }
-
-    /// The time spent in a state until `account` was last called.
-    pub fn state_time(&self, state: State) -> Duration {
-        self.state_time[state as usize]
     }
 }

@@ -16,8 +16,6 @@ use super::{
 };
 use crate::state::{Health, Record, Snapshot};
 
-type Site_ = web::Data<Site>;
-
 /// What a client may ask for behind the `?`; what we do not know is ignored.
 #[derive(Default)]
 struct Query {
@@ -52,13 +50,13 @@ impl Query {
 }
 
 /// `GET /health`
-pub(super) async fn all(site: Site_, request: HttpRequest) -> HttpResponse {
+pub(super) async fn all(site: web::Data<Site>, request: HttpRequest) -> HttpResponse {
     answer(&site, &request, &site.store.snapshot(), |_| true)
 }
 
 /// `GET /health/groups/{name}`
 pub(super) async fn group(
-    site: Site_,
+    site: web::Data<Site>,
     request: HttpRequest,
     name: web::Path<String>,
 ) -> HttpResponse {
@@ -67,7 +65,7 @@ pub(super) async fn group(
 
 /// `GET /health/tags/{name}`
 pub(super) async fn tag(
-    site: Site_,
+    site: web::Data<Site>,
     request: HttpRequest,
     name: web::Path<String>,
 ) -> HttpResponse {
@@ -76,7 +74,7 @@ pub(super) async fn tag(
 
 /// `GET /health/checks/{name}`
 pub(super) async fn check(
-    site: Site_,
+    site: web::Data<Site>,
     request: HttpRequest,
     name: web::Path<String>,
 ) -> HttpResponse {
@@ -115,6 +113,10 @@ fn answer(
     selected: impl Fn(&Record) -> bool,
 ) -> HttpResponse {
     let query = Query::of(request);
+    if query.include.iter().any(|name| snapshot.get(name).is_none()) {
+        // Nothing to look at would be healthy, which whoever misspelt a name must not be told.
+        return not_found();
+    }
     let records = snapshot.records.iter().map(AsRef::as_ref);
     let records = records.filter(|record| selected(record) && query.wants(record));
     let judgement = Judgement::new(records, snapshot.phase, now());

@@ -1,7 +1,7 @@
 //! `/health/live`, `/health/ready`, `/health/startup`: short answers for those who restart and
 //! route.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{HttpResponse, http::StatusCode, web};
 use serde::Serialize;
@@ -11,6 +11,7 @@ use crate::{
     config::{ReadinessPolicy, ShowDetails},
     job::Importance,
     metrics::unix_seconds,
+    name::Name,
     state::{ProcessPhase, Record, Snapshot, State},
 };
 
@@ -53,20 +54,29 @@ pub(super) async fn startup(site: web::Data<Site>) -> HttpResponse {
 }
 
 /// The checks that keep us from being ready.
-fn blockers<'a>(site: &Site, snapshot: &'a Snapshot) -> Vec<&'a str> {
+fn blockers<'a>(site: &'a Site, snapshot: &'a Snapshot) -> Vec<&'a str> {
     let (now, _) = now();
-    let counts = |record: &Record| match site.readiness.policy {
-        ReadinessPolicy::Started => false,
-        ReadinessPolicy::Critical => record.spec.importance == Importance::Critical,
-        ReadinessPolicy::List => site.readiness.checks.contains(&record.spec.name),
-    };
-    let records = snapshot.records.iter().filter(|record| counts(record));
-    let bad = records.filter(|record| match record.judged(now).state {
+    let blocks = |record: &Record| match record.judged(now).state {
         State::Healthy | State::Degraded => false,
         State::Unhealthy | State::Error | State::Stale => true,
         State::Pending => snapshot.phase == ProcessPhase::Starting,
-    });
-    bad.map(|record| record.spec.name.as_str()).take(MAX_BLOCKERS).collect()
+    };
+    let critical = |record: &Record| record.spec.importance == Importance::Critical;
+    let name = |record: &'a Arc<Record>| record.spec.name.as_str();
+    let mut blockers: Vec<_> = match site.readiness.policy {
+        ReadinessPolicy::Started => Vec::new(),
+        ReadinessPolicy::Critical => {
+            let records = snapshot.records.iter();
+            records.filter(|record| critical(record) && blocks(record)).map(name).collect()
+        }
+        ReadinessPolicy::List => {
+            let names = site.readiness.checks.iter().map(Name::as_str);
+            // A name without a check is nothing that could be good.
+            names.filter(|name| snapshot.get(name).is_none_or(|record| blocks(record))).collect()
+        }
+    };
+    blockers.truncate(MAX_BLOCKERS);
+    blockers
 }
 
 fn answer(

@@ -80,6 +80,7 @@ fn checks_can_be_left_out_or_picked_by_query() {
     let health = app.get("/health?include=fine&include=down");
     assert_eq!(health.status, 503);
     assert_eq!(health.json()["summary"]["total"], 2);
+    assert_eq!(app.get("/health?include=fien").status, 404, "a typo is not healthy");
     assert!(app.get("/health?pretty").body.starts_with("{\n  \"status\""));
     assert_eq!(app.get("/health?%zz=%").status, 503, "what is no query is no error");
 }
