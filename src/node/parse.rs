@@ -1,6 +1,9 @@
 //! YAML text to tree.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map},
+    sync::Arc,
+};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span};
 
@@ -9,6 +12,9 @@ use super::{Entry, Node, Place, Problem, Value};
 /// More nodes than any real configuration has; repeated aliases reach it before they fill the
 /// memory.
 const MAX_NODES: usize = 2_000_000;
+
+/// Deeper than any real configuration; every level takes its part of the stack.
+const MAX_DEPTH: usize = 64;
 
 /// Reads one YAML document. An empty one is an empty mapping.
 ///
@@ -20,6 +26,7 @@ pub fn parse(text: &str, file: &str) -> Result<Node, Vec<Problem>> {
         file: file.into(),
         anchors: HashMap::new(),
         nodes: 0,
+        depth: 0,
         problems: Vec::new(),
     };
     let node = builder.document().map_err(|problem| vec![problem])?;
@@ -31,6 +38,8 @@ struct Builder<'input> {
     file: Arc<str>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    /// How many lists and mappings are open.
+    depth: usize,
     problems: Vec<Problem>,
 }
 
@@ -71,12 +80,28 @@ impl<'input> Builder<'input> {
             .unwrap_or(Node { place: start, value: Value::Mapping(Vec::new()) }))
     }
 
-    fn node(&mut self, event: Event<'input>, span: Span) -> Result<Node, Problem> {
-        self.nodes += 1;
-        let place = self.place(span.start);
+    fn count(&mut self, place: &Place, nodes: usize) -> Result<(), Problem> {
+        self.nodes += nodes;
         if self.nodes > MAX_NODES {
-            return Err(Problem::at(&place, "", "the file is too large, or its aliases multiply"));
+            return Err(Problem::at(place, "", "the file is too large, or its aliases multiply"));
         }
+        Ok(())
+    }
+
+    fn node(&mut self, event: Event<'input>, span: Span) -> Result<Node, Problem> {
+        let place = self.place(span.start);
+        if self.depth == MAX_DEPTH {
+            let message = format!("expected at most {MAX_DEPTH} levels of lists and mappings");
+            return Err(Problem::at(&place, "", message));
+        }
+        self.depth += 1;
+        let node = self.content(event, place)?;
+        self.depth -= 1;
+        Ok(node)
+    }
+
+    fn content(&mut self, event: Event<'input>, place: Place) -> Result<Node, Problem> {
+        self.count(&place, 1)?;
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
@@ -97,13 +122,14 @@ impl<'input> Builder<'input> {
                 let Some(node) = self.anchors.get(&anchor).cloned() else {
                     return Err(Problem::at(&place, "", "an alias cannot stand inside its anchor"));
                 };
-                self.nodes += count(&node);
+                self.count(&place, count(&node))?;
                 return Ok(node);
             }
             _ => return Err(Problem::at(&place, "", "expected a value")),
         };
         let node = Node { place, value };
         if anchor != 0 {
+            self.count(&node.place, count(&node))?;
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
@@ -111,6 +137,7 @@ impl<'input> Builder<'input> {
 
     fn mapping(&mut self) -> Result<Vec<Entry>, Problem> {
         let mut entries: Vec<Entry> = Vec::new();
+        let mut lines = HashMap::new();
         let mut merged = Vec::new();
         loop {
             let (event, span) = self.next()?;
@@ -125,11 +152,17 @@ impl<'input> Builder<'input> {
             let value = self.node(event, span)?;
             if key == "<<" {
                 merged.push(value);
-            } else if let Some(first) = entries.iter().find(|entry| entry.key == key) {
-                let message = format!("stands twice, first in line {}", first.place.line);
-                self.problems.push(Problem::at(&place, key.as_ref(), message));
-            } else {
-                entries.push(Entry { key: key.into_owned(), place, value });
+                continue;
+            }
+            match lines.entry(key.clone()) {
+                hash_map::Entry::Occupied(first) => {
+                    let message = format!("stands twice, first in line {}", first.get());
+                    self.problems.push(Problem::at(&place, key, message));
+                }
+                hash_map::Entry::Vacant(vacant) => {
+                    vacant.insert(place.line);
+                    entries.push(Entry { key: key.into_owned(), place, value });
+                }
             }
         }
         for node in merged {
@@ -197,6 +230,32 @@ mod tests {
         );
         assert!(problem("a: [1\nb: 2\n").starts_with("f.yml:2:"));
         assert!(problem("? [a]\n: 1\n").contains("expected a text as a key"));
+    }
+
+    #[test]
+    fn levels_without_end_are_refused_before_they_fill_the_stack() {
+        let lines: Vec<_> = (0..3000).map(|level| " ".repeat(level) + "a:\n").collect();
+        for text in [lines.concat(), "- ".repeat(100_000), "[".repeat(100_000)] {
+            let problem = problem(&text);
+            assert!(problem.contains("levels") || problem.contains("recursion"), "{problem}");
+        }
+        assert!(parse(&"- ".repeat(MAX_DEPTH - 1), "f.yml").is_ok());
+    }
+
+    #[test]
+    fn anchors_around_anchors_do_not_multiply_what_they_hold() {
+        let (open, items) = (40, "x, ".repeat(100_000));
+        let anchors: Vec<_> = (0..open).map(|number| format!("&a{number} [")).collect();
+        let anchors = anchors.concat();
+        assert!(parse(&format!("{anchors}{items}{}", "]".repeat(open)), "f.yml").is_err());
+    }
+
+    #[test]
+    fn many_keys_take_no_longer_than_their_number_asks_for() {
+        let lines: Vec<_> = (0..100_000).map(|number| format!("k{number}: v\n")).collect();
+        let started = std::time::Instant::now();
+        assert_eq!(parse(&lines.concat(), "f.yml").unwrap().entries().unwrap().len(), 100_000);
+        assert!(started.elapsed() < std::time::Duration::from_secs(20));
     }
 
     #[test]
