@@ -16,11 +16,17 @@ pub(super) enum LogFormat {
 
 /// Sends log lines to standard error, panics among them.
 pub(super) fn set_up(format: LogFormat, level: &str) -> Result<(), String> {
-    // The server library tells of its own threads; below warning that is for its developers. The
+    // The server library tells of its own threads; below warning that is for its developers. What
+    // it calls errors are requests that are none: whoever scans the port would fill the log. The
     // client of RabbitMQ calls errors what a check has already reported.
-    let filter = EnvFilter::try_new(format!("actix_server=warn,lapin=off,{level}"))
+    let quiet = "actix_server=warn,actix_http=off,lapin=off";
+    let filter = EnvFilter::try_new(format!("{quiet},{level}"))
         .map_err(|error| format!("--log-level: expected a level or a filter: {error}"))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is lost; to say so on the same standard error would panic.
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .log_internal_errors(false)
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => {
             lines.with_target(false).with_ansi(std::io::stderr().is_terminal()).init();

@@ -1,8 +1,10 @@
 use std::{
     fs,
-    net::TcpListener,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
     process::{Command, Output, Stdio},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -46,6 +48,34 @@ fn without_a_file_it_watches_this_machine_and_itself() {
     assert!(scrape.value("health_system_memory_total_bytes", &[]).is_some_and(|bytes| bytes > 1e6));
     assert_eq!(scrape.value("health_exporter_checks_configured", &[]), Some(4.0));
     assert!(scrape.value("process_resident_memory_bytes", &[]).is_some_and(|bytes| bytes > 1e6));
+}
+
+#[test]
+fn it_runs_on_when_nobody_takes_its_log_lines() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_health-exporter"))
+        .args(["--log-level", "trace", "--listen", &address.to_string()])
+        .stdout(Stdio::null())
+        .stderr(fs::File::options().write(true).open("/dev/full").unwrap())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let answers = || {
+        let mut stream = TcpStream::connect(address)?;
+        stream.write_all(b"GET /health/startup HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok::<_, std::io::Error>(answer.starts_with("HTTP/1.0 200"))
+    };
+    while !answers().unwrap_or(false) && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(50));
+    }
+    let ended = child.try_wait().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(ended, None);
 }
 
 #[test]
