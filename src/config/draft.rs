@@ -257,7 +257,7 @@ fn collect(
     let known = fields::<TopLevel>();
     if entry.key == "checks" {
         let place = entry.value.place.clone();
-        let shown = entry.value.describe();
+        let shown = entry.value.form();
         match entry.value.value {
             Value::Sequence(items) => checks.extend(items),
             _ if entry.value.is_null() => {}

@@ -34,7 +34,7 @@ impl CheckEntry<'_> {
     ) -> Result<Option<Described>, Vec<Problem>> {
         let Self { node, index, defaults } = *self;
         let Some(entries) = node.entries() else {
-            let message = format!("expected a check with its settings, found {}", node.describe());
+            let message = format!("expected a check with its settings, found {}", node.form());
             return Err(vec![Problem::at(&node.place, format!("checks[{index}]"), message)]);
         };
         let shown = node.get("name").map(Node::describe);

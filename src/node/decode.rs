@@ -64,6 +64,13 @@ impl<'a, 'de> Decoder<'a, 'de> {
         self.placed(Err(DecodeError::custom(message)))
     }
 
+    /// Where more than a text was expected, the text may be a secret in the wrong form, such as
+    /// `user:password`, and is not shown.
+    fn expected_more<T>(&self, what: &str) -> Result<T, DecodeError> {
+        let message = format!("expected {what}, found {}", self.node.form());
+        self.placed(Err(DecodeError::custom(message)))
+    }
+
     fn text(&self) -> Result<&'de str, DecodeError> {
         match &self.node.value {
             Value::Scalar { text, .. } if !self.node.is_null() => Ok(text),
@@ -94,7 +101,7 @@ impl<'a, 'de> Decoder<'a, 'de> {
         known: Option<&'static [&'static str]>,
     ) -> Result<V::Value, DecodeError> {
         let Some(entries) = self.node.entries() else {
-            return self.expected("a mapping");
+            return self.expected_more("a mapping");
         };
         let keep = |key: &str| known.is_none_or(|known| known.contains(&key));
         let entries = entries.iter().filter(|entry| keep(&entry.key)).collect::<Vec<_>>();
@@ -205,7 +212,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let Value::Sequence(items) = &self.node.value else {
-            return self.expected("a list");
+            return self.expected_more("a list");
         };
         let mut items = items.iter().enumerate();
         let result = visitor.visit_seq(Items { decoder: &self, items: &mut items });

@@ -105,14 +105,22 @@ impl Node {
         node
     }
 
+    /// What the node is, without its text.
+    pub fn form(&self) -> &'static str {
+        match &self.value {
+            _ if self.is_null() => "nothing",
+            Value::Scalar { .. } => "a text",
+            Value::Sequence(_) => "a list",
+            Value::Mapping(_) => "a mapping",
+        }
+    }
+
     /// What the node is, in the words of an error message.
     pub fn describe(&self) -> String {
         match &self.value {
-            _ if self.is_null() => "nothing".to_owned(),
             Value::Scalar { text, .. } if text.chars().count() > 40 => "a long text".to_owned(),
-            Value::Scalar { text, .. } => format!("`{text}`"),
-            Value::Sequence(_) => "a list".to_owned(),
-            Value::Mapping(_) => "a mapping".to_owned(),
+            Value::Scalar { text, .. } if !self.is_null() => format!("`{text}`"),
+            _ => self.form().to_owned(),
         }
     }
 }

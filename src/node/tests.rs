@@ -73,7 +73,7 @@ fn type_errors_say_where_and_what_was_expected() {
         ("{}", "f.yml:1:1: http: the key `url` is missing"),
         ("url: [a]", "f.yml:1:6: http.url: expected a text, found a list"),
         ("url:", "f.yml:1:4: http.url: expected a text, found nothing"),
-        ("url: x\nports: 80", "f.yml:2:8: http.ports: expected a list, found `80`"),
+        ("url: x\nports: 80", "f.yml:2:8: http.ports: expected a list, found a text"),
         (
             "url: x\nports: [1, 99999]",
             "f.yml:2:12: http.ports[1]: expected a whole number from 0 to 65535, found `99999`",
