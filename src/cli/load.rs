@@ -16,7 +16,8 @@ pub(super) fn describe(prepared: &Prepared) -> String {
             *hosts.entry(host).or_default() += load(job);
         }
     }
-    let all: f64 = prepared.jobs.iter().map(load).sum();
+    // Beginning with 0.0, since the sum of nothing would be shown as -0.0.
+    let all = prepared.jobs.iter().map(load).fold(0.0, |sum, load| sum + load);
     let count = prepared.jobs.len();
     let mut out = format!("{count} check{}, no problems\n", if count == 1 { "" } else { "s" });
     // Writing into a string does not fail.

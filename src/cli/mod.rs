@@ -91,9 +91,10 @@ pub fn run() -> ExitCode {
         _ => "warn",
     };
     let level = cli.log_level.as_deref().unwrap_or(usual_level);
-    if let Err(message) = log::set_up(cli.log_format, level) {
-        return fail(&message, USAGE);
-    }
+    let _written_at_the_end = match log::set_up(cli.log_format, level) {
+        Ok(guard) => guard,
+        Err(message) => return fail(&message, USAGE),
+    };
     let done = match command {
         Command::Serve(Serve { config, listen }) => serve(config, listen.as_deref()),
         Command::CheckConfig { path } => check_config(&path),

@@ -4,17 +4,22 @@ use std::io;
 
 use crate::app::Shutdown;
 
-/// Watches for signals: SIGTERM drains, SIGINT or a second signal ends without delay.
+/// Watches for signals: SIGTERM drains, SIGINT or a second signal ends without delay. SIGHUP, which
+/// elsewhere means to load the configuration again, does not end the process.
 #[cfg(unix)]
 pub(super) fn shutdown() -> io::Result<Shutdown> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     let shutdown = Shutdown::default();
     let told = shutdown.clone();
     tokio::spawn(async move {
         loop {
             tokio::select! {
+                _ = hang_up.recv() => {
+                    tracing::warn!("SIGHUP is ignored: a new configuration needs a restart");
+                }
                 _ = terminate.recv() => {
                     if told.drain.is_cancelled() {
                         told.hurry.cancel();

@@ -1,5 +1,6 @@
 //! Runs checks in the background: when, with which deadline, how many at once.
 
+mod entry;
 mod grid;
 mod journal;
 mod permits;

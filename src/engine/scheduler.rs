@@ -15,6 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    entry::{Entry, RunUnderWay},
     grid::{Grid, first_run},
     journal::{self, Journal},
     permits::Permits,
@@ -26,7 +27,7 @@ use crate::{
     name::Name,
     outcome::Outcome,
     state::{ProcessPhase, Record, Skip, State},
-    store::{Slot, Store},
+    store::Store,
 };
 
 /// The scheduler comes round at least this often, so that its heartbeat shows that it lives.
@@ -89,32 +90,6 @@ enum Timer {
     Retry,
     /// See whether the run with this number hangs.
     Overdue(u64),
-}
-
-struct Entry {
-    job: Job,
-    slot: Slot,
-    grid: Grid,
-    run: Option<RunUnderWay>,
-    /// The retry that is due; others were overtaken.
-    retry_at: Option<Instant>,
-    waiters: Vec<oneshot::Sender<Arc<Record>>>,
-    cancelled: CancellationToken,
-}
-
-impl Entry {
-    fn answer_waiters(&mut self) {
-        for waiter in self.waiters.drain(..) {
-            // Whoever asked may have gone away.
-            let _ = waiter.send(self.slot.record());
-        }
-    }
-}
-
-struct RunUnderWay {
-    number: u64,
-    started: Arc<OnceLock<Instant>>,
-    hung: bool,
 }
 
 impl Scheduler {

@@ -280,3 +280,48 @@ checks:
     assert_eq!((&round["checks"], &round["bad"]), (&2.into(), &1.into()));
     assert_eq!(round["names"], "down");
 }
+
+#[test]
+fn sighup_does_not_end_it() {
+    let app = TestApp::start(SLOW);
+    app.wait_for("fine", "healthy");
+    app.signal("HUP");
+    app.wait_for_line("it is ignored", |line| {
+        line["message"] == "SIGHUP is ignored: a new configuration needs a restart"
+    });
+    app.wait_for_runs("fine", 2);
+}
+
+/// What a log collector that hangs does.
+#[test]
+fn a_standard_error_that_nobody_reads_holds_nothing_up() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    let folder = tempfile::tempdir().unwrap();
+    let config = "checks: [{name: fine, interval: 100ms, runtime: {}}]";
+    fs::write(folder.path().join("health.yml"), config).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_health-exporter"))
+        .args(["--config", "health.yml", "--listen", &address, "--log-level", "trace"])
+        .current_dir(folder.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A pipe holds 64 KiB; at this level a few hundred requests fill it.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut answered = 0;
+    while answered < 500 {
+        assert!(Instant::now() < deadline, "{answered} answers");
+        let Ok(mut stream) = TcpStream::connect(&address) else { continue };
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream
+            .write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer although nobody reads the log");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answered += 1;
+    }
+    let terminated = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(terminated.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
