@@ -30,6 +30,7 @@ pub struct ReadingDef {
     text: Text,
     metric_type: MetricType,
     lasting: bool,
+    only_in_full: bool,
 }
 
 #[derive(Clone)]
@@ -52,7 +53,7 @@ impl ReadingDef {
         labels: &'static [&'static str],
     ) -> Self {
         let text = Text::Static { name, help, labels };
-        Self { text, metric_type: MetricType::Gauge, lasting: false }
+        Self { text, metric_type: MetricType::Gauge, lasting: false, only_in_full: false }
     }
 
     /// A counter that is known when the program is written; the name ends in `_total`.
@@ -62,13 +63,13 @@ impl ReadingDef {
         labels: &'static [&'static str],
     ) -> Self {
         let text = Text::Static { name, help, labels };
-        Self { text, metric_type: MetricType::Counter, lasting: false }
+        Self { text, metric_type: MetricType::Counter, lasting: false, only_in_full: false }
     }
 
     /// A gauge that a user defines, by a query for instance.
     pub fn custom_gauge(name: String, help: String, labels: Vec<String>) -> Self {
         let text = Text::Shared(Arc::new(OwnedText { name, help, labels }));
-        Self { text, metric_type: MetricType::Gauge, lasting: false }
+        Self { text, metric_type: MetricType::Gauge, lasting: false, only_in_full: false }
     }
 
     /// The value is a dated fact, such as the day a certificate expires: it stays until a later
@@ -76,6 +77,13 @@ impl ReadingDef {
     #[must_use]
     pub const fn lasting(mut self) -> Self {
         self.lasting = true;
+        self
+    }
+
+    /// No alert needs the value, so it is left out where `metrics.detail` is `compact`.
+    #[must_use]
+    pub const fn only_in_full(mut self) -> Self {
+        self.only_in_full = true;
         self
     }
 
@@ -110,6 +118,11 @@ impl ReadingDef {
     /// Gauge or counter.
     pub fn metric_type(&self) -> MetricType {
         self.metric_type
+    }
+
+    /// Whether it is left out of compact metrics; see [`ReadingDef::only_in_full`].
+    pub fn is_only_in_full(&self) -> bool {
+        self.only_in_full
     }
 
     /// Whether a value outlives a run that does not read it; see [`ReadingDef::lasting`].

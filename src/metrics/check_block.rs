@@ -134,7 +134,7 @@ impl CheckBlocks {
                 (family.rows)(view, out);
             }
         }
-        write_readings(&views, out);
+        write_readings(&views, self.detail, out);
         write_groups(&views, snapshot, out);
     }
 
@@ -170,10 +170,11 @@ impl CheckBlocks {
 }
 
 /// Writes what probes have read, family by family.
-fn write_readings(views: &[View<'_>], out: &mut dyn Sink) {
+fn write_readings(views: &[View<'_>], detail: Detail, out: &mut dyn Sink) {
     let mut families: BTreeMap<&str, Vec<(&View<'_>, &Reading)>> = BTreeMap::new();
     for view in views {
-        for reading in view.record.readings.iter() {
+        let shown = |reading: &&Reading| detail == Detail::Full || !reading.def.is_only_in_full();
+        for reading in view.record.readings.iter().filter(shown) {
             families.entry(reading.def.name()).or_default().push((view, reading));
         }
     }

@@ -65,17 +65,20 @@ const STATUS_CODE: ReadingDef = ReadingDef::gauge(
     "health_check_http_status_code",
     "Status of the answer that was judged, as of the last background run.",
     &[],
-);
+)
+.only_in_full();
 const RESPONSE_SIZE: ReadingDef = ReadingDef::gauge(
     "health_check_http_response_size_bytes",
     "Size of the body after decompression, as of the last background run.",
     &[],
-);
+)
+.only_in_full();
 const REDIRECTS: ReadingDef = ReadingDef::gauge(
     "health_check_http_redirects",
     "Redirects followed to the answer that was judged, as of the last background run.",
     &[],
-);
+)
+.only_in_full();
 
 /// Judging a larger body takes long enough to hold up the other checks of a worker.
 const LARGE_BODY: usize = 64 << 10;
