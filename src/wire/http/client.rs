@@ -112,6 +112,12 @@ impl Wire {
             .tls_backend_preconfigured(config)
             .no_proxy()
             .pool_max_idle_per_host(0)
+            // A connection that lives for one exchange needs no probes of its own; setting them
+            // takes five system calls.
+            .tcp_keepalive(None)
+            .tcp_keepalive_interval(None)
+            .tcp_keepalive_retries(None)
+            .tcp_user_timeout(None)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
