@@ -162,15 +162,23 @@ impl TestApp {
         lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// The log lines about changes of a check, as `from -> state (reason)`.
+    /// The log lines about changes of a check, as `from -> state (reason)`, up to its state now.
+    ///
+    /// A thread of its own writes the log, so the last line may come after the state is shown.
     pub fn transitions(&self, check: &str) -> Vec<String> {
-        let lines = self.log().into_iter();
-        let own = lines.filter(|line| line["check"] == check && line["state"].is_string());
-        own.map(|line| {
-            let word = |key: &str| line[key].as_str().unwrap_or("").to_owned();
-            format!("{} -> {} ({})", word("from"), word("state"), word("reason"))
-        })
-        .collect()
+        let status = self.check(check)["status"].clone();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let lines = self.log().into_iter();
+            let own = lines.filter(|line| line["check"] == check && line["state"].is_string());
+            let own: Vec<_> = own.collect();
+            // That a check begins healthy is not logged.
+            if own.last().map_or(status == "healthy", |line| line["state"] == status) {
+                return own.iter().map(transition).collect();
+            }
+            assert!(Instant::now() < deadline, "{check} is {status}:\n{}", self.log.text());
+            thread::sleep(POLL);
+        }
     }
 
     /// Waits for a log line and gives it.
@@ -213,6 +221,11 @@ impl Drop for TestApp {
         drop(self.guardian.stdin.take());
         let _ = self.guardian.wait();
     }
+}
+
+fn transition(line: &Value) -> String {
+    let word = |key: &str| line[key].as_str().unwrap_or("");
+    format!("{} -> {} ({})", word("from"), word("state"), word("reason"))
 }
 
 /// An answer of the program.
