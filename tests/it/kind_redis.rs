@@ -8,7 +8,7 @@ const CACHE: &[(&str, &str)] = &[("check", "cache")];
 /// A configuration with one check `cache`, whose section gets `more` keys.
 fn config(port: u16, more: &str) -> String {
     format!(
-        "checks:\n  - name: cache\n    interval: 200ms\n    retry_interval: 200ms\n    \
+        "checks:\n  - name: cache\n    interval: 500ms\n    retry_interval: 200ms\n    \
          redis: {{url: 'redis://127.0.0.1:{port}', {more}}}\n"
     )
 }
