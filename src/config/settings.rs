@@ -39,7 +39,7 @@ pub(super) struct CheckSettings {
     pub owner: Option<String>,
     /// Where to read what to do.
     pub runbook_url: Option<String>,
-    /// From the start of one run to the start of the next. Default: 15s.
+    /// From the start of one run to the start of the next, 100ms to 365d. Default: 15s.
     pub interval: Option<Period>,
     /// The hard deadline of a run, at most the interval. Default: 5s, or the interval if shorter.
     pub timeout: Option<Period>,
