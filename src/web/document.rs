@@ -76,7 +76,8 @@ pub(super) struct CheckView<'a> {
     pub status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
-    pub since: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<f64>,
     #[serde(flatten)]
     pub full: Option<FullView<'a>>,
 }
@@ -259,10 +260,11 @@ pub(super) fn check<'a>(
     show: ShowDetails,
     now: Instant,
 ) -> CheckView<'a> {
+    let named = show != ShowDetails::None;
     CheckView {
         status: judged.state.status(),
-        reason: judged.reason,
-        since: milliseconds(unix_seconds(judged.since)),
+        reason: judged.reason.filter(|_| named),
+        since: named.then(|| milliseconds(unix_seconds(judged.since))),
         full: (show == ShowDetails::Full).then(|| full(record, judged, now)),
     }
 }

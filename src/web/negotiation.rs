@@ -9,7 +9,9 @@ use crate::metrics::Format;
 
 /// The media ranges that the client accepts, the most wanted first.
 fn accepted(request: &HttpRequest) -> Vec<actix_web::mime::Mime> {
-    Accept::parse(request).map(|accept| accept.ranked()).unwrap_or_default()
+    let Ok(mut accept) = Accept::parse(request) else { return Vec::new() };
+    accept.0.retain(|range| range.quality > header::q(0.0));
+    accept.ranked()
 }
 
 /// The exposition format that the client wants most; the text format when in doubt.
@@ -126,6 +128,7 @@ mod tests {
             ("application/health+json", HealthFormat::HealthJson),
             ("text/plain", HealthFormat::Text),
             ("text/plain;q=0.1, application/json", HealthFormat::Json),
+            ("application/health+json;q=0", HealthFormat::Json),
         ] {
             assert_eq!(health(&request("accept", accept)), format, "{accept}");
         }

@@ -193,6 +193,8 @@ fn what_everyone_may_see_can_be_limited() {
     let document = health.json();
     let keys: Vec<_> = document.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(keys, ["phase", "status", "timestamp", "uptime"]);
+    let check = none.get("/health/checks/down").json();
+    assert_eq!(check, serde_json::json!({"status": "error"}));
     for path in ["/", "/health/ready"] {
         assert!(!none.get(path).body.contains("down"), "{path}");
     }
