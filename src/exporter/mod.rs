@@ -82,8 +82,13 @@ impl HealthExporter {
     /// It was started before, or the system gives no thread.
     pub fn start(&self) -> io::Result<Running> {
         let mut life = self.life();
-        let Life::Waiting { threads, jobs } = std::mem::replace(&mut *life, Life::Stopped) else {
-            return Err(io::Error::other("the exporter has been started before"));
+        let (threads, jobs) = match std::mem::replace(&mut *life, Life::Stopped) {
+            Life::Waiting { threads, jobs } => (threads, jobs),
+            started => {
+                // What runs goes on running.
+                *life = started;
+                return Err(io::Error::other("the exporter has been started before"));
+            }
         };
         let Inner { site, settings, shared, .. } = &*self.inner;
         let store = site.store.clone();
